@@ -1,0 +1,60 @@
+"""From a table and a target column to a trained, validated, blended and explained model.
+
+    import automl
+
+    result = automl.fit("data.csv", target="y")
+    predictor = automl.load(result.path)
+
+The names below are imported when they are first used: `import automl` alone is cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.config import FitConfig as FitConfig
+    from automl.estimators import AutoMLClassifier as AutoMLClassifier
+    from automl.estimators import AutoMLRegressor as AutoMLRegressor
+    from automl.model.bundle import load as load
+    from automl.model.predictor import Predictor as Predictor
+    from automl.result import FitResult as FitResult
+    from automl.workflows.fit import fit as fit
+
+    __version__: str
+
+_HOME = {
+    "AutoMLClassifier": "automl.estimators",
+    "AutoMLRegressor": "automl.estimators",
+    "FitConfig": "automl.config",
+    "FitResult": "automl.result",
+    "Predictor": "automl.model.predictor",
+    "fit": "automl.workflows.fit",
+    "load": "automl.model.bundle",
+}
+
+__all__ = [  # noqa: F822 - the version has no home here: it is asked for when it is used
+    "AutoMLClassifier",
+    "AutoMLRegressor",
+    "FitConfig",
+    "FitResult",
+    "Predictor",
+    "__version__",
+    "fit",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("automl")
+    if name not in _HOME:
+        raise AttributeError(f"module 'automl' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,167 @@
+"""`automl fit`: train, validate, blend and explain a model from one table."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from automl.cli import options
+from automl.cli.console import Console
+from automl.cli.text import clean, duration, number, score_text
+from automl.config import FitConfig, resolve
+
+if TYPE_CHECKING:
+    from automl.result import FitResult
+
+_COMPRESSED = frozenset({".gz", ".zst"})
+_TOP_COLUMNS = 5
+
+
+@click.command(cls=options.GroupedCommand)
+@click.argument("data")
+@options.fit_options
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read settings from this TOML file",
+)
+@click.option("--show-config", is_flag=True, help="Print the settings in effect and leave")
+@options.json_option
+@options.console_options
+def command(
+    data: str,
+    file: Path | None,
+    show_config: bool,
+    as_json: bool,
+    console: Console,
+    **_settings: Any,  # one per FitConfig field; the context knows which were typed
+) -> None:
+    """Train a model for one column of DATA.
+
+    DATA is a CSV, Parquet, Arrow or JSON-lines file, or - for stdin. The result is a folder with
+    the model, its explanations and the record of the run. Settings come from the command line,
+    AUTOML_* variables, the --config file, the preset and the defaults, in this order.
+
+    \b
+    Example:
+        automl fit data.csv --target y --time-budget 60s
+    """
+    typed = options.given_settings(click.get_current_context())
+    config, origins = resolve(typed, os.environ, file)
+    if config.output is None:
+        config = replace(config, output=default_output(data))
+    if show_config:
+        _show(console, config, origins, as_json=as_json)
+        return
+
+    from automl.budget import Budget, process_age
+    from automl.workflows.fit import fit
+
+    # The budget counts from Enter, so the start of the interpreter is already spent.
+    budget = Budget(config.time_budget, already_spent=process_age())
+    result = fit(data, config, origins=origins, budget=budget, progress=console)
+    if as_json:
+        console.emit_json(result.to_json())
+    else:
+        _tell(console, result)
+
+
+def default_output(data: str) -> str:
+    """The folder beside which nothing else is written: `data-model` for `in/data.csv.gz`."""
+    if data == "-":
+        return "stdin-model"
+    path = Path(data)
+    if path.suffix.lower() in _COMPRESSED:
+        path = path.with_suffix("")
+    return f"{path.stem or 'data'}-model"
+
+
+def _show(
+    console: Console, config: FitConfig, origins: Mapping[str, str], *, as_json: bool
+) -> None:
+    values = config.to_json()
+    if as_json:
+        both = {name: {"value": values[name], "from": origins[name]} for name in values}
+        console.emit_json(both)
+        return
+    rows = [(name, _setting_text(value), origins[name]) for name, value in values.items()]
+    console.table(rows, ("setting", "value", "from"))
+
+
+def _setting_text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={one}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
+def _tell(console: Console, result: FitResult) -> None:
+    """The result for a person: score, where it comes from, the files, the next command."""
+    headline = (
+        f"{result.metric} {score_text(result.score, result.spread)} "
+        f"(baseline {number(result.baseline)}), model in {result.path}"
+    )
+    facts = [
+        ("target", f"{result.target} ({result.task})"),
+        ("table", f"{result.n_rows:,} rows, {result.n_columns:,} columns"),
+        *_validation_facts(result),
+        *_model_facts(result),
+        ("time", _time_text(result)),
+        *(("note" if i == 0 else "", note) for i, note in enumerate(result.notes)),
+        ("files", _files_text(result.path)),
+    ]
+    console.result(headline, facts, f"automl predict {quoted(str(result.path))} new.csv")
+
+
+def _validation_facts(result: FitResult) -> list[tuple[str, str]]:
+    if len(result.fold_scores) < 2:
+        return [("validation", "single holdout")]
+    return [("folds", "  ".join(map(number, result.fold_scores)))]
+
+
+def _model_facts(result: FitResult) -> list[tuple[str, str]]:
+    engines = ", ".join(f"{name} {number(score)}" for name, score in result.engine_scores.items())
+    facts = [("engines", engines)] if engines else []
+    for i, member in enumerate(result.blend):
+        origin = f"{member['engine']}, {member['recipe']}, {score_text(member['score'])}"
+        text = f"{member['weight']:.2f} x {member['name']} ({origin})"
+        facts.append(("blend" if i == 0 else "", text))
+    total = sum(abs(value) for _, value in result.importance)
+    if total > 0:
+        top = [
+            f"{clean(name)} {abs(value) / total:.0%}"
+            for name, value in result.importance[:_TOP_COLUMNS]
+        ]
+        facts.append(("columns", ", ".join(top)))
+    return facts
+
+
+def _time_text(result: FitResult) -> str:
+    text = duration(result.seconds)
+    if result.budget is not None:
+        text += f" of {duration(result.budget)}"
+    return text if result.reproducible else f"{text}; ended by the clock, so not reproducible"
+
+
+def _files_text(path: Path) -> str:
+    names = sorted(one.name + ("/" if one.is_dir() else "") for one in path.iterdir())
+    return f"{path}{os.sep}: {', '.join(names)}"
+
+
+def quoted(path: str) -> str:
+    """`path` as one word of the shell that people have on this system."""
+    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)

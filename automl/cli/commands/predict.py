@@ -1,0 +1,84 @@
+"""`automl predict`: score a table with a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from automl.cli.commands._cells import say_cells
+from automl.cli.options import console_options, reading_options, reading_settings
+from automl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from automl.cli.console import Console
+
+
+@click.command("predict")
+@click.argument("bundle", metavar="BUNDLE")
+@click.argument("data", metavar="DATA")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write a .csv, .parquet or .jsonl file  [stdout]"
+)
+@click.option(
+    "--format", "file_format", metavar="csv|parquet|jsonl", help="Choose the output format"
+)
+@click.option("--proba", is_flag=True, help="Add a probability per class")
+@click.option("--keep", multiple=True, metavar="COLUMNS", help="Carry columns along; a,b or all")
+@click.option("--explain", type=int, default=0, metavar="K", help="Add the K strongest reasons")
+@click.option("--lenient", is_flag=True, help="Score missing columns as missing cells")
+@click.option("--strict", is_flag=True, help="Stop at the first wrong cell or unseen level")
+@click.option("--chunk-rows", type=int, metavar="N", help="Hold N rows in memory at a time")
+@click.option("--threads", type=int, metavar="N", help="Use N threads  [all cores]")
+@reading_options
+@console_options
+def command(
+    bundle: str,
+    data: str,
+    output: str | None,
+    file_format: str | None,
+    proba: bool,
+    keep: tuple[str, ...],
+    explain: int,
+    lenient: bool,
+    strict: bool,
+    chunk_rows: int | None,
+    threads: int | None,
+    delimiter: str | None,
+    encoding: str | None,
+    console: Console,
+) -> None:
+    """Score the rows of DATA with BUNDLE.
+
+    Every row comes out, in its place: kept columns first, then `prediction`, `proba_<class>`
+    for each class (--proba), and `reason_<i>`, `reason_<i>_value`, `reason_<i>_contribution`
+    (--explain). A kept column that has one of these names gets `_input` behind its name.
+
+    A cell of the wrong type is scored as missing and reported. In CSV, text of kept columns
+    and reason values that a spreadsheet would run as a formula begins with an apostrophe;
+    predictions are always the label as it was in the training data.
+
+    \b
+    Example:
+        automl predict data-model new.csv --proba --keep id --output scores.csv
+    """
+    from automl.data.read import ReadOptions
+    from automl.workflows.predict import PredictOptions, predict_file
+
+    options = PredictOptions(
+        proba=proba,
+        keep=keep,
+        explain=explain,
+        mode=scoring_mode(lenient=lenient, strict=strict),
+        format=file_format,
+        chunk_rows=chunk_rows,
+        threads=threads,
+        read=ReadOptions(**reading_settings(delimiter, encoding)),
+    )
+    place = console.stdout_bytes() if output is None else Path(output)
+    report = predict_file(bundle, data, place, options=options)
+    say_cells(console, report.cells)
+    where = f" to {output}" if output is not None else ""
+    rows = "row" if report.n_rows == 1 else "rows"
+    console.say(f"{report.n_rows:,} {rows} scored{where}, {report.rows_per_second:,.0f} rows/s.")

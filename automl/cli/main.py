@@ -1,0 +1,127 @@
+"""The `automl` command: a group that loads its commands late, and the end of every error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from automl import plugins
+from automl.cli import console
+from automl.cli.options import debug_option
+from automl.errors import AutoMLError, ConfigError, did_you_mean
+
+COMMANDS = "automl.cli.commands"
+# The order of a first reading; commands that are not named here follow by name.
+_FIRST = ("fit", "predict", "evaluate", "explain", "show")
+
+_MISTAKE, _BUG, _INTERRUPTED = 2, 1, 130
+_DISK = {
+    errno.ENOSPC: "No space is left on the disk",
+    errno.EROFS: "The file system is read-only",
+    errno.EACCES: "No permission",
+    errno.EPERM: "No permission",
+    errno.EFBIG: "The file is too large for its file system",
+    errno.ENAMETOOLONG: "The file name is too long",
+    **({errno.EDQUOT: "The disk quota is used up"} if hasattr(errno, "EDQUOT") else {}),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are the files of automl/cli/commands, imported when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        words = [name.replace("_", "-") for name in plugins.names(COMMANDS)]
+        first = [word for word in _FIRST if word in words]
+        return first + [word for word in words if word not in _FIRST]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        by_word = {name.replace("_", "-"): name for name in plugins.names(COMMANDS)}
+        if cmd_name not in by_word:
+            return None
+        command: click.Command = plugins.load(COMMANDS, by_word[cmd_name], "command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise ConfigError(
+                f"Unknown command {args[0]!r}.",
+                hint=did_you_mean(args[0], known) or f"Commands: {', '.join(known)}.",
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="automl", message="%(prog)s %(version)s")
+@debug_option
+def cli() -> None:
+    """Train, validate, blend and explain gradient-boosting models from one table.
+
+    \b
+    Example:
+        automl fit data.csv --target y
+        automl predict data-model new.csv
+    """
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status. Every error becomes one short block on stderr here."""
+    state = {"debug": False}
+    try:
+        outcome = cli.main(args, prog_name="automl", standalone_mode=False, obj=state)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    except (KeyboardInterrupt, click.Abort):
+        console.error("Interrupted.")
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the edge of the program: nothing above can tell it
+        return _told(error, debug=state["debug"])
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _told(error: Exception, *, debug: bool) -> int:
+    """Write `error` on stderr as one block; the exit status that goes with it."""
+    if debug:
+        console.traceback(error)
+    if isinstance(error, click.ClickException):
+        return _told_usage(error)
+    if isinstance(error, AutoMLError):
+        console.error(error.message, hint=error.hint)
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in _DISK:
+        what = _DISK[error.errno]
+        place = f" for {error.filename!r}" if error.filename else ""
+        console.error(f"{what}{place}.", hint="Name another place, or make room or rights there.")
+        return _MISTAKE
+    if isinstance(error, MemoryError):
+        console.error("The memory is used up.", hint="Use fewer rows (--sample) or --workers 1.")
+        return _BUG
+    hint = None if debug else "Run it again with --debug to see where it happened."
+    console.error(
+        f"This is a bug of automl, not of your input: {type(error).__name__}: {error}", hint=hint
+    )
+    return _BUG
+
+
+def _told_usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        console.talk(error.format_message())
+        return error.exit_code
+    context = getattr(error, "ctx", None)
+    hint = f"Try '{context.command_path} --help'." if context is not None else None
+    console.error(error.format_message(), hint=hint)
+    return error.exit_code
+
+
+def _pipe_closed() -> int:
+    """End quietly when the reader of stdout left, as `head` does."""
+    # What is still in the buffer has nowhere to go; the flush at exit must not fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

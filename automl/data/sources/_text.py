@@ -1,0 +1,189 @@
+"""The text of a file: its encoding, found by one pass over all bytes, and readers of it."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TextIO, cast
+
+from automl.data.sources._foreign import looks_binary, refuse_foreign
+from automl.data.sources._origin import Origin
+from automl.errors import ConfigError, DataError, did_you_mean
+
+_BLOCK_BYTES = 1 << 20
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the first half of it
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_TAIL = 64  # characters kept from the end of the text
+_WITHOUT_BOM = {"utf-8": "utf-8-sig"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file that is known to be text in `encoding`.
+
+    encoding: a codec that also removes the byte order mark.  tail: the last 64 characters.
+    quotes: the quote characters (of " and ') that occur anywhere.
+    """
+
+    origin: Origin
+    encoding: str
+    tail: str
+    quotes: frozenset[str]
+    notes: tuple[str, ...] = ()
+
+    @contextmanager
+    def open(self) -> Iterator[TextIO]:
+        """The decoded text; line ends as they are in the file."""
+        with self.origin.open() as stream:
+            text = io.TextIOWrapper(cast(BinaryIO, stream), self.encoding, newline="")
+            try:
+                yield text
+            finally:
+                text.detach()
+
+    @contextmanager
+    def open_utf8(self, skip: int = 0) -> Iterator[BinaryIO]:
+        """The text as UTF-8 bytes, from byte `skip` (counted in UTF-8, without the mark) on."""
+        with self.origin.open() as stream:
+            if self.encoding not in ("utf-8", "utf-8-sig", "ascii"):
+                stream = cast(BinaryIO, io.BufferedReader(_Recoded(stream, self.encoding)))
+            elif self.origin.head.startswith(codecs.BOM_UTF8):
+                skip += len(codecs.BOM_UTF8)
+            while skip > 0:
+                skip -= len(stream.read(min(skip, _BLOCK_BYTES)))
+            yield stream
+
+
+class _Recoded(io.RawIOBase):
+    """UTF-8 bytes of a stream in another encoding."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._ready = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready and not self._ended:
+            block = self._stream.read(_BLOCK_BYTES)
+            self._ended = not block
+            self._ready = self._decoder.decode(block, self._ended).encode("utf-8")
+        given = self._ready[: len(buffer)]
+        self._ready = self._ready[len(given) :]
+        buffer[: len(given)] = given
+        return len(given)
+
+
+def read_text(origin: Origin, encoding: str | None = None) -> Text:
+    """The text of `origin`: in `encoding` if given, else by its byte order mark, else UTF-8,
+    else Windows-1252 where that gives plausible text (with a note).
+
+    Raises DataError if the bytes are no text, and ConfigError if `encoding` is unknown.
+    """
+    refuse_foreign(origin.head, origin.name)
+    if encoding is not None:
+        return _decoded(origin, _known_encoding(encoding))
+    for mark, name in _BOMS:
+        if origin.head.startswith(mark):
+            return _decoded(origin, name)
+    if b"\0" in origin.head:
+        raise _binary(origin)
+    try:
+        return _decoded(origin, "utf-8")
+    except _Undecodable as wrong:
+        text = _as_western(origin, wrong)
+    note = (
+        f"line {wrong.line} is not UTF-8: read as Windows-1252 (name the encoding if letters "
+        "look wrong)"
+    )
+    return Text(origin, text.encoding, text.tail, text.quotes, (note,))
+
+
+class _Undecodable(DataError):
+    """Bytes that are not in the encoding; `line` is counted from 1."""
+
+    def __init__(self, origin: Origin, encoding: str, line: int, found: bytes) -> None:
+        code = found.hex(" ", 1).upper() or "the end of the file"
+        super().__init__(
+            f"{origin.name} is not {encoding.removesuffix('-sig').upper()} text: line {line} "
+            f"holds the bytes {code}.",
+            hint="Name the encoding, for example --encoding latin-1 or --encoding cp1251.",
+        )
+        self.line = line
+
+
+def _known_encoding(encoding: str) -> str:
+    try:
+        "".encode(encoding)  # unlike codecs.lookup, refuses codecs that are not of text
+    except (LookupError, ValueError):
+        known = ("utf-8", "utf-16", "latin-1", "cp1252", "cp1251", "shift_jis", "gb18030", "big5")
+        raise ConfigError(
+            f"Unknown encoding {encoding!r}.",
+            hint=did_you_mean(encoding, known) or f"Some that are known: {', '.join(known)}.",
+        ) from None
+    name = codecs.lookup(encoding).name
+    return _WITHOUT_BOM.get(name, name)
+
+
+def _as_western(origin: Origin, wrong: _Undecodable) -> Text:
+    with origin.open() as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            if looks_binary(block):
+                raise _binary(origin)
+    try:
+        return _decoded(origin, "cp1252")
+    except _Undecodable:
+        raise wrong from None
+
+
+def _decoded(origin: Origin, encoding: str) -> Text:
+    """One pass over the whole file that proves the encoding; raises _Undecodable, DataError."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line, tail, quotes, ended = 1, "", set[str](), False
+    with origin.open() as stream:
+        while not ended:
+            block = stream.read(_BLOCK_BYTES)
+            ended = not block
+            try:
+                text = decoder.decode(block, ended)
+            except UnicodeDecodeError as error:
+                line += error.object[: error.start].count(b"\n")
+                found = error.object[error.start : error.start + 4]
+                raise _Undecodable(origin, encoding, line, found) from None
+            if "\0" in text:
+                line += text[: text.index("\0")].count("\n")
+                raise DataError(
+                    f"{origin.name} has a NUL character in line {line}, so it is no table of text.",
+                    hint="Name the encoding (--encoding utf-16?), or clean the file.",
+                )
+            quotes.update(mark for mark in "\"'" if mark in text)
+            line += text.count("\n")
+            tail = (tail + text)[-_TAIL:] if len(text) < _TAIL else text[-_TAIL:]
+    return Text(origin, encoding, tail, frozenset(quotes))
+
+
+def _binary(origin: Origin) -> DataError:
+    head = origin.head[:4096]
+    # In UTF-16 every second byte of Western text is NUL.
+    halves = (head[0::2].count(0), head[1::2].count(0))
+    if max(halves) > 0.4 * len(head) / 2 and min(halves) < 0.05 * len(head):
+        order = "utf-16-le" if halves[1] > halves[0] else "utf-16-be"
+        return DataError(
+            f"{origin.name} looks like UTF-16 text without a byte order mark.",
+            hint=f"Try --encoding {order}.",
+        )
+    return DataError(
+        f"{origin.name} is a binary file, not a table.",
+        hint="Give a CSV, Parquet, Arrow or JSON lines file.",
+    )

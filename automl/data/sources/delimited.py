@@ -1,0 +1,257 @@
+"""Delimited text: CSV, TSV and their relatives."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from automl.data.sources import _text_cells as text_cells
+from automl.data.sources._dialect import DELIMITERS, Dialect, any_field_size, find_dialect, records
+from automl.data.sources._names import unique_names
+from automl.data.sources._origin import Origin
+from automl.data.sources._text import Text, read_text
+from automl.data.sources.base import Piece, Request
+from automl.errors import ConfigError, DataError
+
+# A row has to fit into a block, so larger ones are tried for larger rows.
+_BLOCKS = (1 << 22, 1 << 25, 1 << 28)
+
+
+class Delimited:
+    """Cells divided by a delimiter, rows by line ends; also what has no other kind."""
+
+    suffixes = (".csv", ".tsv", ".tab", ".psv", ".txt", ".data", ".dat")
+    magic: tuple[bytes, ...] = ()
+    likely: tuple[bytes, ...] = ()
+    is_text = True
+
+    def read(self, origin: Origin, request: Request) -> Piece:
+        layout = _Layout.of(origin, request)
+        for block_size in _BLOCKS:
+            try:
+                with layout.text.open_utf8(layout.dialect.start) as stream:
+                    table = arrow_csv.read_csv(
+                        pa.PythonFile(stream, "r"), **layout.arrow_options(block_size)
+                    )
+                break
+            except pa.ArrowInvalid as error:
+                layout.raise_unless_too_long(error, block_size)
+        layout.check_rows(table.num_rows)
+        layout.check_end(table)
+        return layout.piece(table)
+
+    def iterate(self, origin: Origin, request: Request, chunk_rows: int) -> Iterator[Piece]:
+        layout = _Layout.of(origin, request)
+        n_rows = 0
+        pending: list[Any] = []
+        for batch in _batches(layout):
+            n_rows += batch.num_rows
+            pending.append(batch)
+            while sum(part.num_rows for part in pending) > chunk_rows:
+                table = pa.Table.from_batches(pending)
+                yield layout.piece(table.slice(0, chunk_rows))
+                pending = table.slice(chunk_rows).to_batches()
+        layout.check_rows(n_rows)
+        last = pa.Table.from_batches(pending)
+        layout.check_end(last)
+        yield layout.piece(last)
+
+
+SOURCE = Delimited()
+
+
+def _batches(layout: _Layout) -> Iterator[Any]:
+    """The record batches of the file; a longer block is begun where a row did not fit."""
+    n_given = 0
+    for block_size in _BLOCKS:
+        n_skip = n_given
+        try:
+            with layout.text.open_utf8(layout.dialect.start) as stream:
+                source = pa.PythonFile(stream, "r")
+                for batch in arrow_csv.open_csv(source, **layout.arrow_options(block_size)):
+                    skipped = min(n_skip, batch.num_rows)
+                    n_skip -= skipped
+                    rows = batch.slice(skipped)
+                    if rows.num_rows:
+                        n_given += rows.num_rows
+                        yield rows
+            return
+        except pa.ArrowInvalid as error:
+            layout.raise_unless_too_long(error, block_size)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """All that is known about a file before its rows are read."""
+
+    text: Text
+    dialect: Dialect
+    request: Request
+    names: tuple[str, ...]
+    headers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, origin: Origin, request: Request) -> _Layout:
+        options = request.options
+        if options.decimal not in (None, ".", ","):
+            raise ConfigError(
+                f"The decimal mark {options.decimal!r} is unknown.", hint="Use '.' or ','."
+            )
+        text = read_text(origin, options.encoding)
+        dialect = find_dialect(text, options.delimiter)
+        headers = dialect.header or tuple([""] * dialect.n_columns)
+        names, notes = unique_names(headers)
+        if dialect.header is None:
+            notes = ()  # that columns have no names is said already
+        _refuse_other_delimiter(origin, dialect)
+        return cls(text, dialect, request, names, headers, (*text.notes, *dialect.notes, *notes))
+
+    def arrow_options(self, block_size: int) -> dict[str, Any]:
+        """All columns as strings, called by their position; missing markers null."""
+        columns = [str(i) for i in range(self.dialect.width)]
+        quoted = self.dialect.quote in self.text.quotes
+        return {
+            "read_options": arrow_csv.ReadOptions(column_names=columns, block_size=block_size),
+            "parse_options": arrow_csv.ParseOptions(
+                delimiter=self.dialect.delimiter,
+                quote_char=self.dialect.quote if quoted else False,
+                escape_char=self.dialect.escape or False,
+                newlines_in_values=quoted,
+                invalid_row_handler=_skip_blank,
+            ),
+            "convert_options": arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.string()),
+                strings_can_be_null=True,
+                null_values=list(self.request.options.markers),
+                check_utf8=False,  # read_text has proved the encoding
+            ),
+        }
+
+    def raise_unless_too_long(self, error: Exception, block_size: int) -> None:
+        """Returns only if a row was too long for the block and a longer one can be tried."""
+        if "straddl" not in str(error):
+            self.raise_ragged()
+            raise DataError(
+                f"{self.text.origin.name} cannot be read as a table: {error}.",
+                hint="Check the delimiter and the quotes.",
+            ) from error
+        if block_size == _BLOCKS[-1]:
+            raise DataError(
+                f"{self.text.origin.name} has a row of more than {block_size >> 20} MiB.",
+                hint="Look for a quote that is opened and never closed.",
+            ) from error
+
+    def raise_ragged(self) -> None:
+        """Reads the file again, slowly, to name the first row that is too short or too long."""
+        dialect = self.dialect
+        with self.text.open() as stream, any_field_size():
+            for _ in range(dialect.lines):
+                stream.readline()
+            line, row = dialect.lines, 0
+            try:
+                for end, fields in records(stream, dialect):
+                    row += 1
+                    spare = len(fields) == dialect.n_columns + 1 == dialect.width
+                    if len(fields) != dialect.width or (spare and fields[-1].strip()):
+                        raise self._ragged(row, line + 1, fields)
+                    line = dialect.lines + end
+            except csv.Error as error:
+                raise DataError(
+                    f"{self.text.origin.name}, line {line + 1}: {error}.",
+                    hint="Check the quotes in that line.",
+                ) from error
+
+    def _ragged(self, row: int, line: int, fields: list[str]) -> DataError:
+        n_found, n_expected = len(fields), self.dialect.n_columns
+        hint = (
+            f"Put cells that contain the delimiter ({self.dialect.spoken}) into quotes."
+            if n_found > n_expected
+            else "Complete the row, or look for a quote that is opened and never closed."
+        )
+        if n_expected == 1:
+            hint = "Is the first line a title? Remove it, or name the delimiter."
+        return DataError(
+            f"{self.text.origin.name}, row {row} (line {line}) has {n_found} "
+            f"field{'s' * (n_found > 1)}, expected {n_expected}.",
+            hint=hint,
+        )
+
+    def check_rows(self, n_rows: int) -> None:
+        if n_rows == 0:
+            n_columns = self.dialect.n_columns
+            raise DataError(
+                f"{self.text.origin.name} has a header ({n_columns} column"
+                f"{'s' * (n_columns > 1)}) and no rows.",
+                hint="Give a table with rows below the header.",
+            )
+
+    def check_end(self, table: Any) -> None:
+        """A last cell over several lines was quoted, so the file must end with the quote."""
+        last = table.column(table.num_columns - 1)[-1].as_py() or ""
+        end = self.text.tail.rstrip().removesuffix(self.dialect.delimiter)
+        if "\n" in last.strip() and not end.endswith(self.dialect.quote):
+            start = last.splitlines()[0][:40]
+            raise DataError(
+                f"{self.text.origin.name} ends inside of a quoted cell that begins with "
+                f"{start!r}.",
+                hint="Close the quote.",
+            )
+
+    def piece(self, table: Any) -> Piece:
+        """The columns of an Arrow table of strings, cleaned and typed as asked for."""
+        columns = table.columns
+        del table
+        if self.dialect.width > self.dialect.n_columns and columns.pop().null_count < len(
+            columns[0]
+        ):
+            self.raise_ragged()
+        data: dict[str, pd.Series[Any]] = {}
+        commas: list[str] = []
+        columns.reverse()
+        for name in self.names:  # each Arrow column is freed as soon as it is converted
+            column = self._column(columns.pop(), name)
+            is_text = pa.types.is_string(column.type)
+            if is_text and self.dialect.delimiter != "," and text_cells.has_decimal_commas(column):
+                commas.append(name)
+            data[name] = text_cells.to_series(column)
+        notes = self.notes
+        if commas:
+            shown = ", ".join(map(repr, commas[:5])) + ", …" * (len(commas) > 5)
+            notes = (*notes, f"decimal comma in {shown}")
+        return Piece(pd.DataFrame(data, copy=False), self.headers, notes)
+
+    def _column(self, column: Any, name: str) -> Any:
+        options = self.request.options
+        column = text_cells.clean(column, options.markers)
+        if name in self.request.text:
+            return column
+        if options.decimal == ",":
+            column = text_cells.with_decimal_point(column)
+        if not self.request.typed:
+            return column
+        numbers = text_cells.to_numbers(column)
+        return column if numbers is None else numbers
+
+
+def _skip_blank(row: Any) -> str:
+    return "error" if row.text.strip() else "skip"
+
+
+def _refuse_other_delimiter(origin: Origin, dialect: Dialect) -> None:
+    """One column whose header holds a delimiter was divided by the wrong one."""
+    if dialect.n_columns != 1 or dialect.header is None:
+        return
+    other = next((mark for mark in DELIMITERS if mark in dialect.header[0]), None)
+    if other is not None:
+        raise DataError(
+            f"{origin.name} has one column named {dialect.header[0][:60]!r}, divided by "
+            f"{dialect.spoken}.",
+            hint=f"Try --delimiter {other!r}.",
+        )

@@ -1,0 +1,263 @@
+"""Write a table chunk by chunk as CSV, Parquet or JSON lines, to a file or to a stream."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+import numpy as np
+import pandas as pd
+
+from automl.errors import ConfigError, DataError
+
+FORMATS = ("csv", "parquet", "jsonl")
+_SUFFIXES = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+# What a spreadsheet takes for the start of a formula (OWASP, CSV Injection).
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"\s*[+-]?(\d[\d\s.,']*|\.\d+)([eE][+-]?\d+)?\s*%?\s*")
+
+
+class ChunkWriter(Protocol):
+    """Takes the rows of one table chunk by chunk; every chunk has the columns of the first."""
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Append the rows of `frame`."""
+        ...
+
+    def close(self) -> None:
+        """Write what the format needs at its end. The stream itself stays open."""
+        ...
+
+
+def format_of(output: Path | None, asked: str | None) -> str:
+    """The format to write: the one asked for, else by the suffix of `output`, else CSV.
+
+    Raises ConfigError for a suffix that no format has, and for Parquet without a file.
+    """
+    if asked is not None and asked not in FORMATS:
+        raise ConfigError(f"Unknown format {asked!r}.", hint=f"Known: {', '.join(FORMATS)}.")
+    if output is None:
+        if asked == "parquet":
+            raise ConfigError(
+                "Parquet cannot be written to the terminal or a pipe.",
+                hint="Name a file with --output, or pass --format csv.",
+            )
+        return asked or "csv"
+    if asked is not None:
+        return asked
+    suffixes = [suffix.lower() for suffix in output.suffixes]
+    plain = suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]
+    if not plain or plain[0] not in _SUFFIXES:
+        raise ConfigError(
+            f"Cannot tell the format of '{output.name}' from its name.",
+            hint="End it in .csv, .parquet or .jsonl, or pass --format.",
+        )
+    return _SUFFIXES[plain[0]]
+
+
+@contextmanager
+def writing(
+    output: Path | BinaryIO, format: str, guard: Sequence[str] = ()
+) -> Iterator[ChunkWriter]:
+    """A writer whose file appears under its name only when everything was written.
+
+    output: a path, or an open binary stream (which is flushed and left open). A path that ends
+        in .gz is compressed.
+    guard: columns whose text may come from strangers; in CSV, cells of these that a spreadsheet
+        would run as a formula are written with a leading apostrophe.
+    Raises DataError if the file cannot be written; nothing is left behind then. Errors of a
+    stream are not translated.
+    """
+    if not isinstance(output, Path):
+        writer = _writer(output, format, guard)
+        yield writer
+        writer.close()
+        output.flush()
+        return
+    _check_place(output)
+    draft = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")
+    try:
+        with ExitStack() as stack:
+            with _naming(output):
+                raw = stack.enter_context(open(draft, "xb"))
+            stream = stack.enter_context(_compressed(raw, output))
+            writer = _Named(_writer(stream, format, guard), output)
+            yield writer
+            writer.close()
+            with _naming(output):
+                stack.close()
+        with _naming(output):
+            draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+class _Named:
+    """A writer whose file system errors name the file."""
+
+    def __init__(self, writer: ChunkWriter, output: Path) -> None:
+        self._writer = writer
+        self._output = output
+
+    def write(self, frame: pd.DataFrame) -> None:
+        with _naming(self._output):
+            self._writer.write(frame)
+
+    def close(self) -> None:
+        with _naming(self._output):
+            self._writer.close()
+
+
+def guarded(cells: pd.Series[Any]) -> pd.Series[Any]:
+    """`cells` where text that a spreadsheet would run as a formula begins with an apostrophe.
+
+    Numbers with a sign stay as they are, in text or not.
+    """
+    if cells.dtype.kind in "biufcmM":
+        return cells
+    return cells.map(_guarded_cell)
+
+
+def _guarded_cell(cell: object) -> object:
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return "'" + cell
+    return cell
+
+
+def _check_place(output: Path) -> None:
+    if output.is_dir():
+        raise ConfigError(f"'{output}' is a directory.", hint="Name a file in it with --output.")
+    if not output.parent.is_dir():
+        raise ConfigError(
+            f"There is no directory '{output.parent}' to write '{output.name}' in.",
+            hint="Create it first, or pass another --output.",
+        )
+
+
+@contextmanager
+def _naming(output: Path) -> Iterator[None]:
+    """Turn the file system's own errors into one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"Cannot write '{output}': {error.strerror or error}.",
+            hint="Free some space or choose another place with --output.",
+        ) from error
+
+
+@contextmanager
+def _compressed(raw: BinaryIO, output: Path) -> Iterator[BinaryIO]:
+    if output.suffix.lower() != ".gz":
+        yield raw
+        return
+    # No name and no time in the header: equal rows give equal bytes.
+    with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream:
+        yield cast(BinaryIO, stream)
+
+
+def _writer(stream: BinaryIO, format: str, guard: Sequence[str]) -> ChunkWriter:
+    if format == "csv":
+        return _CsvWriter(stream, guard)
+    return _ParquetWriter(stream) if format == "parquet" else _JsonlWriter(stream)
+
+
+class _CsvWriter:
+    """UTF-8, comma, LF; floats in the shortest form that reads back to the same number."""
+
+    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
+        self._stream = stream
+        self._guard = frozenset(guard)
+        self._header = True
+
+    def write(self, frame: pd.DataFrame) -> None:
+        risky = {name: guarded(frame[name]) for name in frame.columns if name in self._guard}
+        text = io.StringIO(newline="")
+        frame.assign(**risky).to_csv(
+            text, index=False, header=self._header, lineterminator="\n", quoting=csv.QUOTE_MINIMAL
+        )
+        self._header = False
+        self._stream.write(text.getvalue().encode("utf-8", "surrogatepass"))
+
+    def close(self) -> None:
+        return
+
+
+class _JsonlWriter:
+    """One JSON object a row; missing and infinite numbers are null, times are ISO 8601."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, frame: pd.DataFrame) -> None:
+        names = [str(name) for name in frame.columns]
+        columns = [_json_cells(frame[name]) for name in frame.columns]
+        lines = [
+            json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_json_text)
+            for row in zip(*columns, strict=True)
+        ]
+        if lines:
+            self._stream.write(("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"))
+
+    def close(self) -> None:
+        return
+
+
+def _json_cells(cells: pd.Series[Any]) -> list[object]:
+    present = cells.notna()
+    if cells.dtype.kind == "f":
+        present &= np.isfinite(cells)
+    return cast("list[object]", cells.astype(object).where(present, None).tolist())
+
+
+def _json_text(value: object) -> str:
+    """The text of a date, time or decimal."""
+    return value.isoformat() if isinstance(value, pd.Timestamp) else str(value)
+
+
+class _ParquetWriter:
+    """Row groups of one chunk each, all with the types of the first chunk."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._parquet: Any = None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._parquet is None:
+            table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+            table = table.cast(_without_nulls(table.schema))
+            self._parquet = pq.ParquetWriter(self._stream, table.schema)
+        else:
+            schema = self._parquet.schema
+            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+        self._parquet.write_table(table)
+
+    def close(self) -> None:
+        if self._parquet is not None:
+            self._parquet.close()
+
+
+def _without_nulls(schema: Any) -> Any:
+    """`schema` where a column without any value is text, so that later chunks can hold some."""
+    import pyarrow as pa
+
+    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in schema]
+    return pa.schema(fields)

@@ -1,0 +1,114 @@
+"""What the three adapters share while training: parameter names, rounds, splits kept in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.engines.base import FitSetup, Params
+from automl.errors import ConfigError, did_you_mean
+from automl.features.matrix import IntArray, Matrix
+
+T = TypeVar("T")
+
+# Enough for the folds of one repeat; a split beyond the bytes is made again when it is needed.
+MAX_SPLITS = 10
+MAX_SPLIT_BYTES = 1 << 30
+
+
+def check_names(engine: str, params: Params, known: frozenset[str]) -> None:
+    """Raise ConfigError for a parameter that is not in `known`; the libraries ignore those."""
+    for name in params:
+        if name not in known:
+            raise ConfigError(
+                f"Unknown parameter {name!r} of the engine {engine!r}.",
+                hint=did_you_mean(name, known) or f"Known: {', '.join(sorted(known))}.",
+            )
+
+
+def round_limit(params: Params, setup: FitSetup) -> int:
+    """Rounds to train at most: the smaller of `n_estimators` and `setup.max_trees`, at least 1."""
+    return max(1, min(int(params.get("n_estimators", setup.max_trees)), setup.max_trees))
+
+
+class Rounds:
+    """The validation curve of a training run, and whether another round follows."""
+
+    def __init__(self, setup: FitSetup) -> None:
+        self._setup = setup
+        self._losses: list[float] = []
+        self._best = np.inf
+        self._since_best = 0
+
+    @property
+    def curve(self) -> NDArray[np.float64]:
+        """(n_rounds,) losses so far."""
+        return np.array(self._losses, dtype=np.float64)
+
+    def go_on(self, loss: float | None) -> bool:
+        """Take the loss of the round that has ended (None = not measured); True = train on."""
+        if loss is not None:
+            self._losses.append(loss)
+            if loss < self._best:
+                self._best, self._since_best = loss, 0
+            else:
+                self._since_best += 1
+            if 0 < self._setup.patience <= self._since_best:
+                return False
+        return self._setup.seconds_left() > 0
+
+
+class Splits(Generic[T]):
+    """The last used splits in a library's own form, bounded in number and bytes."""
+
+    def __init__(self, *, max_splits: int = MAX_SPLITS, max_bytes: int = MAX_SPLIT_BYTES) -> None:
+        self._kept: OrderedDict[bytes, tuple[T, int]] = OrderedDict()
+        self._max_splits = max_splits
+        self._max_bytes = max_bytes
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(
+        self, train: IntArray, valid: IntArray | None, *, n_bytes: int, make: Callable[[], T]
+    ) -> T:
+        """The split of these rows; `make`, which takes about `n_bytes`, is called for a new one."""
+        key = _digest(train, valid)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+        # Make room before the new one exists, so that the sum never passes the bound.
+        while self._kept and self._is_full(n_bytes):
+            self._kept.popitem(last=False)
+        split = make()
+        self._kept[key] = (split, n_bytes)
+        return split
+
+    def _is_full(self, n_bytes: int) -> bool:
+        used = sum(size for _, size in self._kept.values())
+        return len(self._kept) >= self._max_splits or used + n_bytes > self._max_bytes
+
+
+def _digest(train: IntArray, valid: IntArray | None) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for rows in (train, valid):
+        part = b"" if rows is None else np.ascontiguousarray(rows, dtype=np.int64).data
+        digest.update(b"none" if rows is None else str(len(rows)).encode())
+        digest.update(part)
+    return digest.digest()
+
+
+def monotone_signs(matrix: Matrix) -> list[int] | None:
+    """(p,) -1, 0 or +1 per feature, 0 for categories; None if no direction is asked for."""
+    signs = [0 if feature.n_levels else feature.monotone for feature in matrix.features]
+    return signs if any(signs) else None
+
+
+def outputs(setup: FitSetup) -> int:
+    """k, the columns of a margin."""
+    return setup.task.n_outputs(setup.n_classes)

@@ -1,0 +1,298 @@
+"""CatBoost behind the engine contract, by its native `Pool` and `CatBoost`.
+
+Notation: n = rows, p = features, k = outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.engines._imports import import_lean
+from automl.engines._training import (
+    Rounds,
+    check_names,
+    monotone_signs,
+    outputs,
+    round_limit,
+)
+from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
+from automl.errors import BundleError, ConfigError, DataError
+from automl.features.matrix import IntArray, Matrix
+from automl.task import Objective, Task
+
+# Objective -> CatBoost's loss function, which is the metric too. `alpha` is filled in.
+_LOSSES: Final = {
+    Objective.LOGISTIC: "Logloss",
+    Objective.SOFTMAX: "MultiClass",
+    Objective.SQUARED: "RMSE",
+    Objective.ABSOLUTE: "MAE",
+    Objective.QUANTILE: "Quantile:alpha={alpha!r}",
+}
+
+_PARAMS: Final = frozenset(
+    "bagging_temperature boost_from_average boosting_type bootstrap_type border_count cat_mode "
+    "depth fold_permutation_block grow_policy l2_leaf_reg leaf_estimation_iterations "
+    "leaf_estimation_method learning_rate max_ctr_complexity max_leaves min_data_in_leaf "
+    "model_size_reg n_estimators one_hot_max_size random_strength rsm score_function "
+    "subsample".split()
+)
+_OURS: Final = frozenset({"cat_mode", "n_estimators"})
+
+# What a model file keeps of its training record; the rest holds the date, a random id and the
+# curves, so that equal models would differ in bytes.
+_KEPT_METADATA: Final = frozenset({"params", "class_params"})
+
+
+@dataclass
+class _Data:
+    """A matrix with target and weights as up to two Pools of all rows.
+
+    native: category codes as categories, for CatBoost's own target statistics.  codes: as
+    numbers, 3-7 times faster to train. Slices of a Pool cost milliseconds, so none are kept; nor
+    are Pools quantised here: measured, it saves nothing and would tie all trials to one
+    border_count.
+    """
+
+    matrix: Matrix
+    y: NDArray[Any]
+    weight: NDArray[np.float64] | None
+    threads: int
+    pools: dict[bool, Any] = field(default_factory=dict)
+
+    def pool(self, native: bool) -> Any:
+        if native not in self.pools:
+            self.pools[native] = _pool(
+                self.matrix, native, label=self.y, weight=self.weight, thread_count=self.threads
+            )
+        return self.pools[native]
+
+
+class _Watch:
+    """CatBoost's callback: asks `Rounds` after each round."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        self._rounds = rounds
+
+    def after_iteration(self, info: Any) -> bool:
+        validation = info.metrics.get("validation") if info.metrics else None
+        loss = None
+        if validation:
+            (history,) = validation.values()
+            loss = float(history[-1])
+        return self._rounds.go_on(loss)
+
+
+class CatBoostBooster:
+    """A trained CatBoost model."""
+
+    engine = "catboost"
+
+    def __init__(self, model: Any, curve: NDArray[np.float64] | None = None) -> None:
+        self._model = model
+        self._native = bool(model.get_cat_feature_indices())
+        self.n_trees: int = model.tree_count_
+        self.curve = np.empty(0) if curve is None else curve
+        self.threads = 1
+
+    def margin(self, matrix: Matrix, n_trees: int | None = None) -> NDArray[np.float64]:
+        """(n, k) raw scores from the first `n_trees` rounds (default all)."""
+        margin = self._model.predict(
+            self._pool(matrix),
+            prediction_type="RawFormulaVal",
+            ntree_end=self.n_trees if n_trees is None else min(n_trees, self.n_trees),
+            thread_count=self.threads,
+        )
+        return np.asarray(margin, dtype=np.float64).reshape(matrix.n_rows, -1)
+
+    def contributions(self, matrix: Matrix) -> NDArray[np.float64]:
+        """(n, k, p + 1) SHAP values (TreeSHAP, Lundberg et al. 2018), base value last."""
+        values = self._model.get_feature_importance(
+            self._pool(matrix), type="ShapValues", thread_count=self.threads
+        )
+        shape = (matrix.n_rows, -1, matrix.n_features + 1)
+        return np.asarray(values, dtype=np.float64).reshape(shape)
+
+    def save(self, path: Path, n_trees: int | None = None) -> None:
+        """Write the first `n_trees` rounds (default all) as CatBoost's binary format."""
+        model = self._model
+        if n_trees is not None and n_trees < self.n_trees:
+            model = model.copy()
+            model.shrink(n_trees)
+        _strip(model)
+        model.save_model(str(path), format="cbm")
+
+    def _pool(self, matrix: Matrix) -> Any:
+        return _pool(matrix, self._native, thread_count=self.threads)
+
+
+class CatBoostEngine:
+    """CatBoost (Prokhorenkova et al. 2018): symmetric trees, target statistics of categories."""
+
+    name = "catboost"
+    suffix = ".cbm"
+    objectives = frozenset(_LOSSES)
+
+    def warm_up(self) -> None:
+        """Import the library now, for example while the table is being read."""
+        import_lean(self.name)
+
+    def space(self, task: Task, size: TableSize) -> Space:
+        """Ranges around the tuned defaults of Holzmüller et al. (2024), shallow trees included.
+
+        Learning rates start high: a round costs several times one of the other engines.
+        """
+        space: dict[str, Float | Int | Choice] = {
+            "learning_rate": Float(0.04, 0.3, log=True),
+            "depth": Int(2, 8 if size.n_rows >= 3000 else 6),
+            "l2_leaf_reg": Float(0.1, 30.0, log=True),
+            "random_strength": Float(0.1, 10.0, log=True),
+            "rsm": Float(0.4, 1.0),
+            "subsample": Float(0.5, 1.0),
+            "grow_policy": Choice(("SymmetricTree", "Depthwise")),
+        }
+        if task is Task.BINARY:
+            space["leaf_estimation_iterations"] = Int(1, 10, log=True)
+        if size.n_categorical:
+            space["cat_mode"] = Choice(("codes", "native"))
+            space["one_hot_max_size"] = Int(2, 255, log=True)
+            space["max_ctr_complexity"] = Int(1, 2)
+        return space
+
+    def prepare(
+        self,
+        matrix: Matrix,
+        y: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+        *,
+        setup: FitSetup,
+    ) -> Prepared:
+        """The matrix with target and weights; a Pool is made on its first use."""
+        labels = y.astype(np.int32) if setup.task.is_classification else y
+        return _Data(matrix, labels, weight, setup.threads)
+
+    def fit(
+        self,
+        prepared: Prepared,
+        train_rows: IntArray,
+        valid_rows: IntArray | None,
+        *,
+        params: Params,
+        setup: FitSetup,
+    ) -> CatBoostBooster:
+        """A booster with all rounds that were trained.
+
+        The parameter `cat_mode` is "native" (categories as such, default) or "codes" (their
+        codes as numbers). Raises ConfigError for an unknown parameter, DataError if every
+        feature is constant in the training rows (CatBoost cannot train then).
+        """
+        check_names(self.name, params, _PARAMS)
+        data = cast(_Data, prepared)
+        native = _native_params(params, setup, data.matrix)
+        catboost = import_lean(self.name)
+        pool = data.pool(_is_native(params, data.matrix))
+        rounds = Rounds(setup)
+        model = catboost.CatBoost(native)
+        try:
+            model.fit(
+                pool.slice(train_rows),
+                eval_set=None if valid_rows is None else pool.slice(valid_rows),
+                use_best_model=False,
+                callbacks=[_Watch(rounds)],
+            )
+        except catboost.CatBoostError as error:
+            if "All features are either constant or ignored" in str(error):
+                raise DataError(
+                    "CatBoost cannot train: every feature is constant in the training rows."
+                ) from error
+            raise
+        _strip(model)
+        return CatBoostBooster(model, rounds.curve)
+
+    def load(self, path: Path, *, n_outputs: int) -> CatBoostBooster:
+        """A saved booster. Raises BundleError if the file is not a CatBoost model of k outputs."""
+        damaged = BundleError(
+            f"{path} is not a CatBoost model with {n_outputs} output(s).",
+            hint="The bundle is damaged; make it again or copy it anew.",
+        )
+        catboost = import_lean(self.name)
+        model = catboost.CatBoost()
+        try:
+            model.load_model(blob=path.read_bytes(), format="cbm")
+        except catboost.CatBoostError as error:
+            raise damaged from error
+        n_leaves = int(model.get_tree_leaf_counts().sum()) if model.tree_count_ else 0
+        if n_leaves == 0 or len(model.get_leaf_values()) != n_leaves * n_outputs:
+            raise damaged
+        return CatBoostBooster(model)
+
+
+def _is_native(params: Params, matrix: Matrix) -> bool:
+    mode = params.get("cat_mode", "native")
+    if mode not in ("native", "codes"):
+        raise ConfigError(
+            f"The parameter 'cat_mode' of the engine 'catboost' is {mode!r}.",
+            hint="It is 'native' or 'codes'.",
+        )
+    return mode == "native" and bool(matrix.categorical)
+
+
+def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str, Any]:
+    native: dict[str, Any] = {n: v for n, v in params.items() if n not in _OURS}
+    loss = _LOSSES[setup.objective].format(alpha=setup.quantile)
+    native |= {
+        "loss_function": loss,
+        # The loss on the training rows is never read; not computing it saves time.
+        "eval_metric": loss + (",hints=" if ":" in loss else ":hints=") + "skip_train~true",
+        "iterations": round_limit(params, setup),
+        "random_seed": setup.seed,
+        "thread_count": setup.threads,
+        "logging_level": "Silent",
+        "allow_writing_files": False,
+    }
+    if setup.task is Task.MULTICLASS:
+        native["classes_count"] = outputs(setup)
+    signs = monotone_signs(matrix)
+    if signs is not None:
+        native["monotone_constraints"] = signs
+    if native.get("subsample") is not None:
+        # The default of some losses, Bayesian, knows no subsample.
+        native.setdefault(
+            "bootstrap_type", "MVS" if setup.objective is Objective.SQUARED else "Bernoulli"
+        )
+    return native
+
+
+def _pool(matrix: Matrix, native: bool, **fields: Any) -> Any:
+    """A Pool of `matrix`; NaN in a category is a level of its own if `native`."""
+    catboost = import_lean("catboost")
+    if not native:
+        # CatBoost compares in float32 in any case.
+        return catboost.Pool(np.asfortranarray(matrix.values, dtype=np.float32), **fields)
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for i, feature in enumerate(matrix.features):
+        column = matrix.values[:, i]
+        if feature.n_levels:
+            codes = np.nan_to_num(column, nan=feature.n_levels).astype(np.int32)
+            levels = np.arange(feature.n_levels + 1)
+            columns[f"f{i}"] = pd.Categorical.from_codes(codes, categories=levels)
+        else:
+            columns[f"f{i}"] = column.astype(np.float32)
+    frame = pd.DataFrame(columns)
+    return catboost.Pool(frame, cat_features=list(matrix.categorical), **fields)
+
+
+def _strip(model: Any) -> None:
+    """Delete what depends on the moment of training from the model's metadata."""
+    metadata = model.get_metadata()
+    for key in set(metadata.keys()) - _KEPT_METADATA:
+        del metadata[key]
+
+
+ENGINE = CatBoostEngine()

@@ -1,0 +1,162 @@
+"""Waterfall, beeswarm and dependence plots of an explanation as PNG files, drawn with shap."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.errors import ConfigError
+from automl.model.explain import Explanation
+
+_MAX_DOTS = 2000  # rows in one plot: more only hide each other, and a beeswarm takes long
+
+
+def draw_plots(
+    explanation: Explanation,
+    folder: Path,
+    *,
+    rows: Sequence[int] = (0,),
+    dependence: int = 4,
+    max_columns: int = 12,
+) -> list[Path]:
+    """Paths of the PNG files written to `folder`, which is made if need be.
+
+    beeswarm.png, or beeswarm_<class index>.png for each class; waterfall_<row>.png for each index
+    in `rows`, multiclass for the predicted class; dependence_<rank>.png for the most important
+    `dependence` columns, multiclass for the class that they move most. Files of the same name
+    are replaced. Raises ConfigError if there is no such row.
+    """
+    n_rows = len(explanation.values)
+    wrong = [row for row in rows if not 0 <= row < n_rows]
+    if wrong or n_rows == 0:
+        raise ConfigError(
+            f"There is no row {wrong[0]} to plot." if wrong else "There are no rows to plot.",
+            hint=f"The table has {n_rows:,} rows, counted from 0.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with _drawing():
+        written = _beeswarms(explanation, folder, max_columns)
+        for row in rows:
+            written.append(_waterfall(explanation, folder, row, max_columns))
+        written.extend(_dependences(explanation, folder, dependence))
+    return written
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Draw without a display, and leave backend, random state and warnings as they were.
+
+    If no backend had been chosen yet, Agg stays chosen.
+    """
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    chosen = matplotlib.get_backend(auto_select=False)
+    state = np.random.get_state()
+    plt.switch_backend("agg")
+    np.random.seed(0)  # shap jitters its dots with the global state
+    try:
+        # Missing glyphs of unusual column names and columns without a value only make a plot
+        # plainer; both are warnings of matplotlib and numpy.
+        with warnings.catch_warnings(), plt.rc_context({"text.parse_math": False}):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        np.random.set_state(state)
+        if chosen is not None and chosen.lower() != "agg":
+            plt.switch_backend(chosen)
+
+
+def _beeswarms(explanation: Explanation, folder: Path, max_columns: int) -> list[Path]:
+    import shap
+
+    sample = _sample(len(explanation.values))
+    written = []
+    for j, output in enumerate(explanation.outputs):
+        whole = _shap(explanation, j)[sample]
+        name = "beeswarm.png" if len(explanation.outputs) == 1 else f"beeswarm_{j}.png"
+        with _figure(folder / name, f"Contributions to {output}") as path:
+            shap.plots.beeswarm(whole, max_display=max_columns, show=False)
+        written.append(path)
+    return written
+
+
+def _waterfall(explanation: Explanation, folder: Path, row: int, max_columns: int) -> Path:
+    import shap
+
+    j = 0 if explanation.predicted is None else int(explanation.predicted[row])
+    title = f"Row {row}: {explanation.outputs[j]}"
+    with _figure(folder / f"waterfall_{row}.png", title) as path:
+        shap.plots.waterfall(_shap(explanation, j)[row], max_display=max_columns, show=False)
+    return path
+
+
+def _dependences(explanation: Explanation, folder: Path, count: int) -> list[Path]:
+    import matplotlib.pyplot as plt
+    import shap
+
+    importance = explanation.global_importance()
+    sample = _sample(len(explanation.values))
+    written = []
+    for rank, column in enumerate(importance.order[: max(0, count)], 1):
+        j = int(importance.mean_abs[column].argmax())
+        name, output = explanation.columns[column], explanation.outputs[j]
+        one = _column(explanation, int(column), j, sample)
+        with _figure(
+            folder / f"dependence_{rank}.png", f"{name}: contribution to {output}"
+        ) as path:
+            shap.plots.scatter(one, ax=plt.gca(), ylabel=f"Contribution of {name}", show=False)
+        written.append(path)
+    return written
+
+
+@contextmanager
+def _figure(path: Path, title: str) -> Iterator[Path]:
+    """A new current figure, saved to `path` with `title` and closed."""
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(8, 5))
+    try:
+        yield path
+        figure.suptitle(title, y=1.02)
+        figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    finally:
+        plt.close(figure)
+
+
+def _shap(explanation: Explanation, output: int) -> Any:
+    """shap's own object for one output: values (n, c), base values (n,)."""
+    import shap
+
+    bases = explanation.base_values
+    return shap.Explanation(
+        values=explanation.cube[:, :, output].copy(),
+        base_values=bases[:, output] if bases.ndim == 2 else bases,
+        data=explanation.plot_data(),
+        display_data=explanation.texts,
+        feature_names=list(explanation.columns),
+    )
+
+
+def _column(explanation: Explanation, column: int, output: int, rows: np.ndarray[Any, Any]) -> Any:
+    """shap's own object for one column and output: values (n,), data as numbers or texts."""
+    import shap
+
+    data = explanation.plot_data()[rows, column]
+    numeric = all(isinstance(cell, float) for cell in data)
+    return shap.Explanation(
+        values=explanation.cube[rows, column, output],
+        base_values=0.0,
+        data=data.astype(np.float64) if numeric else data,
+        feature_names=explanation.columns[column],
+    )
+
+
+def _sample(n_rows: int) -> np.ndarray[Any, Any]:
+    """Indices of at most `_MAX_DOTS` rows, evenly spread over the table."""
+    return np.unique(np.linspace(0, n_rows - 1, min(n_rows, _MAX_DOTS)).astype(np.intp))

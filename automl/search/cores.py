@@ -1,0 +1,73 @@
+"""How many cores and how much memory this process may really use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import psutil
+
+# cgroup v2 and v1; absent elsewhere (macOS, Windows), where only the affinity counts.
+_QUOTA_V2 = Path("/sys/fs/cgroup/cpu.max")
+_QUOTA_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+_PERIOD_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+_MEMORY = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def usable_cores() -> int:
+    """Cores by affinity and cgroup quota, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = _cpu_quota()
+    return max(1, cores if quota is None else min(cores, math.ceil(quota)))
+
+
+def usable_memory() -> int:
+    """Bytes that are available now, or less where a cgroup sets a limit."""
+    available = int(psutil.virtual_memory().available)
+    for path in _MEMORY:
+        text = _read(path)
+        if text is not None and text.isdigit():
+            available = min(available, int(text))
+    return available
+
+
+def _cpu_quota() -> float | None:
+    """Cores' worth of time per period that the cgroup allows, or None without a limit."""
+    text = _read(_QUOTA_V2)
+    if text is not None:
+        limit, _, length = text.partition(" ")
+        return None if limit == "max" else int(limit) / int(length or 100_000)
+    quota, period = _read(_QUOTA_V1) or "-1", _read(_PERIOD_V1) or "100000"
+    return None if int(quota) <= 0 else int(quota) / int(period)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def plan_workers(
+    workers: int | None, threads: int | None, *, matrix_bytes: int
+) -> tuple[int, int]:
+    """(worker processes, threads of each) for a table of about that many bytes.
+
+    One thread per worker keeps every core busy even when others use the machine: two threads
+    that wait for each other lose 4-10x then. A table too large to be held by that many workers
+    gets fewer, with more threads each.
+    """
+    cores = usable_cores()
+    if workers is None:
+        # A worker holds the rows it takes and their bins, on top of the libraries themselves.
+        per_worker = 3 * matrix_bytes + 300_000_000
+        in_memory = max(1, int(0.7 * usable_memory() / per_worker))
+        workers = max(1, min(cores // (threads or 1), in_memory))
+    return workers, threads or max(1, cores // workers)

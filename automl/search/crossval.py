@@ -1,0 +1,260 @@
+"""The only place that fits anything that is scored later: one fold, its honest tree count, oof.
+
+Honest folds: a fold is trained past its best tree and then scored, blended and shipped at the
+tree count that the *other* folds of its repeat choose, so that no row ever helps to choose the
+size of the model that is scored on it. A split without siblings stops on rows held back from its
+training rows.
+
+Tasks and their results are JSON-able mappings, because they cross a process boundary; arrays go
+through files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl import plugins
+from automl.engines.base import Booster, Engine, FitSetup, Prepared
+from automl.features.matrix import IntArray, Matrix, origin_weights
+from automl.features.recipes import FittedRecipe, fit_recipe, load_recipe
+from automl.search.store import RunData
+
+Floats = NDArray[np.float64]
+PLAIN = "plain"
+
+
+def load_engine(name: str) -> Engine:
+    """The engine called `name`."""
+    engine: Engine = plugins.load("automl.engines", name, "ENGINE")
+    return engine
+
+
+class FoldTrainer:
+    """Runs tasks on one `RunData`; keeps the binned data of the last few (engine, recipe, split).
+
+    One per worker process. `run` maps a task to its result and is the whole interface.
+    """
+
+    def __init__(self, data: RunData, *, cache_size: int = 3) -> None:
+        self.data = data
+        self._prepared: OrderedDict[tuple[str, str, int], tuple[Prepared, Matrix]] = OrderedDict()
+        self._recipes: OrderedDict[tuple[str, int], tuple[FittedRecipe, Matrix]] = OrderedDict()
+        self._cache_size = cache_size
+
+    def run(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a task; its "kind" names the method."""
+        tasks: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "fold": self.fit_fold,
+            "finish": self.finish_trial,
+            "refit": self.refit,
+            "contributions": self.contributions,
+        }
+        started = time.perf_counter()
+        result = tasks[task["kind"]](task)
+        return {**result, "seconds": time.perf_counter() - started}
+
+    # -- tasks ----------------------------------------------------------------------------------
+
+    def fit_fold(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Train one split and save all trees: {"curve", "n_trained", "by_clock"}."""
+        split = self.data.splits[task["split"]]
+        train, stop = self._stopping_rows(split.train, split.valid)
+        clock = _Clock(task.get("time_limit"))
+        setup = self._setup(task, clock, patience=int(task["patience"]))
+        prepared, matrix = self._prepare(task, int(task["split"]), split.train, setup)
+        booster = load_engine(task["engine"]).fit(
+            prepared, train, stop, params=task["params"], setup=setup
+        )
+        booster.save(Path(task["model"]))
+        self._save_recipe(task, int(task["split"]))
+        return {
+            "curve": [float(loss) for loss in booster.curve],
+            "n_trained": int(booster.n_trees),
+            "by_clock": clock.rang,
+        }
+
+    def finish_trial(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Predict each split's valid rows at its honest tree count, and keep only those trees.
+
+        Writes task["oof"]: (n_splits, n_valid_max, k) is ragged, so margins of all splits are
+        stacked: (sum of valid rows, k) float32, in split order.
+        """
+        margins, predict_seconds = [], 0.0
+        for fold in task["folds"]:
+            split, path = int(fold["split"]), Path(fold["model"])
+            booster = self._load(task["engine"], path)
+            matrix = self._matrix_of(task["recipe"], split, self.data.splits[split].valid)
+            started = time.perf_counter()
+            margins.append(booster.margin(matrix, fold["n_trees"]))
+            predict_seconds += time.perf_counter() - started
+            if fold["n_trees"] < booster.n_trees:
+                booster.save(path, fold["n_trees"])
+        np.save(task["oof"], np.concatenate(margins).astype(np.float32), allow_pickle=False)
+        return {"predict_seconds": predict_seconds}
+
+    def refit(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Train on all rows for a fixed number of trees, without validation rows."""
+        rows = np.arange(self.data.matrix.n_rows)
+        clock = _Clock(task.get("time_limit"))
+        setup = self._setup(task, clock, patience=0)
+        prepared, _ = self._prepare(task, -1, rows, setup)
+        booster = load_engine(task["engine"]).fit(
+            prepared, rows, None, params=task["params"], setup=setup
+        )
+        booster.save(Path(task["model"]))
+        self._save_recipe(task, -1)
+        return {"n_trained": int(booster.n_trees), "by_clock": clock.rang}
+
+    def contributions(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Weighted SHAP values of some boosters in original columns for task["rows"].
+
+        Writes task["output"]: (n_rows, k, n_columns + 1) float64, last = base value.
+        """
+        rows = np.load(task["rows"], allow_pickle=False)[: task["limit"]]
+        plain = self.data.matrix.take(rows)
+        n_columns = int(task["n_columns"])
+        total = np.zeros((len(rows), self.data.n_outputs, n_columns + 1))
+        for item in task["boosters"]:
+            matrix = plain
+            if item["recipe_file"] is not None:
+                matrix = _read_recipe(Path(item["recipe_file"])).transform(plain)
+            shap = self._load(item["engine"], Path(item["model"])).contributions(matrix)
+            total[..., :-1] += item["weight"] * (
+                shap[..., :-1] @ origin_weights(matrix.features, n_columns)
+            )
+            total[..., -1] += item["weight"] * shap[..., -1]
+        np.save(task["output"], total, allow_pickle=False)
+        return {}
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _setup(self, task: Mapping[str, Any], clock: _Clock, *, patience: int) -> FitSetup:
+        return FitSetup(
+            task=self.data.task,
+            objective=self.data.objective,
+            n_classes=self.data.n_classes,
+            seed=int(task["seed"]),
+            threads=self.data.threads,
+            max_trees=int(task["max_trees"]),
+            patience=patience,
+            quantile=self.data.quantile,
+            seconds_left=clock.left,
+        )
+
+    def _stopping_rows(self, train: IntArray, valid: IntArray) -> tuple[IntArray, IntArray]:
+        """(rows to train on, rows whose loss is the curve) of one split."""
+        share = self.data.inner_stop
+        if not share:
+            return train, valid
+        rng = np.random.default_rng(self.data.seed)
+        held = np.zeros(len(train), dtype=bool)
+        held[rng.permutation(len(train))[: max(1, int(len(train) * share))]] = True
+        return train[~held], train[held]
+
+    def _prepare(
+        self, task: Mapping[str, Any], split: int, train: IntArray, setup: FitSetup
+    ) -> tuple[Prepared, Matrix]:
+        """Binned data: one for all splits of the plain recipe, one per split of the others."""
+        recipe = task["recipe"]
+        key = (task["engine"], recipe, -2 if recipe == PLAIN else split)
+        if key not in self._prepared:
+            matrix = self._recipe(recipe, split, train)[1] if recipe != PLAIN else self.data.matrix
+            engine = load_engine(task["engine"])
+            prepared = engine.prepare(matrix, self.data.y, self.data.weight, setup=setup)
+            self._prepared[key] = (prepared, matrix)
+            while len(self._prepared) > self._cache_size:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(key)
+        return self._prepared[key]
+
+    def _recipe(self, name: str, split: int, train: IntArray) -> tuple[FittedRecipe, Matrix]:
+        """The recipe fitted on the training rows of `split` (-1 = all rows), and its matrix."""
+        key = (name, split)
+        if key not in self._recipes:
+            self._recipes[key] = fit_recipe(
+                name,
+                self.data.plans[name],
+                self.data.matrix,
+                self.data.y,
+                self.data.weight,
+                train,
+                task=self.data.task,
+                n_classes=self.data.n_classes,
+                seed=self.data.seed,
+                groups=self.data.groups,
+            )
+            while len(self._recipes) > len(self.data.splits):
+                self._recipes.popitem(last=False)
+        self._recipes.move_to_end(key)
+        return self._recipes[key]
+
+    def _matrix_of(self, recipe: str, split: int, rows: IntArray) -> Matrix:
+        if recipe == PLAIN:
+            return self.data.matrix.take(rows)
+        train = self.data.splits[split].train
+        return self._recipe(recipe, split, train)[0].transform(self.data.matrix.take(rows))
+
+    def _save_recipe(self, task: Mapping[str, Any], split: int) -> None:
+        if task["recipe"] == PLAIN:
+            return
+        fitted, _ = self._recipes[(task["recipe"], split)]
+        Path(task["recipe_file"]).write_text(json.dumps(fitted.to_json()), encoding="utf-8")
+
+    def _load(self, engine: str, path: Path) -> Booster:
+        booster: Booster = load_engine(engine).load(path, n_outputs=self.data.n_outputs)
+        return booster
+
+
+class _Clock:
+    """Seconds left of one task, and whether it rang."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+    @property
+    def rang(self) -> bool:
+        return self.left() <= 0
+
+
+def _read_recipe(path: Path) -> FittedRecipe:
+    fitted: FittedRecipe = load_recipe(json.loads(path.read_text(encoding="utf-8")))
+    return fitted
+
+
+def choose_tree_counts(
+    curves: Sequence[Sequence[float]], repeats: Sequence[int], *, inner_stop: bool
+) -> list[int]:
+    """The tree count of each split, counted from 1, chosen without its own curve.
+
+    curves: validation loss after each tree, one per split. Split k takes the count with the
+    least mean loss over the other splits of the same repeat (a curve that ended early keeps its
+    last value), at most the trees it has. With `inner_stop`, or without siblings, curves come
+    from rows that are not scored, and a split uses its own.
+    """
+    counts = []
+    for k, own in enumerate(curves):
+        siblings = [
+            np.asarray(curve)
+            for j, curve in enumerate(curves)
+            if j != k and repeats[j] == repeats[k]
+        ]
+        if inner_stop or not siblings:
+            siblings = [np.asarray(own)]
+        length = max(len(curve) for curve in siblings)
+        mean = np.mean(
+            [np.pad(curve, (0, length - len(curve)), mode="edge") for curve in siblings], axis=0
+        )
+        counts.append(min(int(np.argmin(mean)) + 1, len(own)))
+    return counts

@@ -1,0 +1,52 @@
+"""The contract between the race and whatever runs its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+Task = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a task: a result, or the error's text (and its traceback)."""
+
+    task: Task
+    result: Mapping[str, Any] | None
+    error: str | None = None
+    traceback: str = ""
+
+
+class Executor(Protocol):
+    """Runs tasks of `FoldTrainer`; a task that was submitted comes back as one report."""
+
+    n_workers: int
+    threads: int  # of each worker
+
+    def open(self, store: Path) -> None:
+        """Let every worker map the run's data; tasks may be submitted from then on."""
+        ...
+
+    @property
+    def idle(self) -> int:
+        """Workers without a task."""
+        ...
+
+    def submit(self, task: Task) -> None:
+        """Give `task` to an idle worker."""
+        ...
+
+    def wait(self, timeout: float | None) -> Sequence[Report]:
+        """The reports that are there, waiting up to `timeout` seconds for the first."""
+        ...
+
+    def stop_running(self) -> None:
+        """End all running tasks now; their reports say so."""
+        ...
+
+    def close(self) -> None:
+        """End all workers."""
+        ...

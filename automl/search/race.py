@@ -1,0 +1,420 @@
+"""The race: which candidate is tried when, fold by fold, until the budget or the trials end.
+
+Two ways to run. With a number of trials, candidates are asked in batches of fixed size, told in
+trial order, pruned only against earlier batches, and nothing reads the clock: the result is the
+same for any number of workers. With a time budget, whoever is idle gets the next fold, and a
+trial starts only if its folds are predicted to finish in time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.errors import SearchError
+from automl.ledger import Board, Ledger
+from automl.search.costs import Costs
+from automl.search.crossval import PLAIN, choose_tree_counts, load_engine
+from automl.search.executors.base import Executor, Report
+from automl.search.journal import Journal
+from automl.search.portfolio import Candidate
+from automl.search.scoring import Scorer
+from automl.search.studies import Studies
+from automl.search.trial import FoldRun, Trial
+
+BATCH = 4  # trials per batch in trials mode; any fixed number is as good for identity
+_TICK = 0.25  # seconds between looks at the clock
+_GRACE = 0.3  # seconds that a task may take past its limit before it is killed
+# An engine that fails this often without any success is not asked again.
+_BENCH_AFTER = 2
+
+
+@dataclass(frozen=True)
+class RaceRules:
+    """What bounds a race.
+
+    trials: how many, or None.  seconds_left: time until training must have ended, infinite
+    without a time budget; it may shrink as the race learns what the rest will cost.
+    inner_stop: see `RunData`.  baseline_loss: objective loss of the constant prediction.
+    """
+
+    trials: int | None
+    seconds_left: Callable[[], float]
+    max_trees: int
+    patience: int
+    seed: int
+    inner_stop: bool
+    baseline_loss: float
+
+    @property
+    def reads_clock(self) -> bool:
+        return self.trials is None or math.isfinite(self.seconds_left())
+
+
+class Race:
+    """Runs candidates over an executor; `run` returns the trials."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a run, each given once
+        self,
+        executor: Executor,
+        scorer: Scorer,
+        rules: RaceRules,
+        *,
+        candidates: tuple[Candidate, ...],
+        studies: Studies,
+        costs: Costs,
+        folder: Path,
+        journal: Journal,
+        ledger: Ledger,
+        watch: Callable[[Race], None] = lambda race: None,
+    ) -> None:
+        self.executor, self.scorer, self.rules = executor, scorer, rules
+        self.studies, self.costs = studies, costs
+        self.folder, self.journal, self.ledger = folder, journal, ledger
+        self.trials: list[Trial] = []
+        self.margins: dict[str, Any] = {}  # name -> stacked (rows, k) float32 of finished trials
+        self.ended_by_clock = False
+        self._portfolio = deque(candidates)
+        self._finish: deque[Trial] = deque()
+        self._untold: list[Trial] = []
+        self._failures: dict[str, int] = {}
+        self._watch = watch
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    def run(self) -> list[Trial]:
+        """Race until the rules end it; raises SearchError if every trial failed."""
+        while True:
+            self._fill()
+            if not self._open():
+                break
+            left = self.rules.seconds_left()
+            reports = self.executor.wait(min(_TICK, max(left + _GRACE, 0.01)))
+            for report in reports:
+                self._take(report)
+            self._watch(self)
+            if self.rules.seconds_left() < -_GRACE:
+                self._stop()
+                break
+        failed = [trial for trial in self.trials if trial.state == "failed"]
+        if not self.done and failed:
+            raise SearchError(
+                f"Every candidate failed; the first, {failed[0].name}: {failed[0].cause}"
+            )
+        return self.trials
+
+    @property
+    def done(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.state == "done"]
+
+    def _open(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.state in ("running", "finishing")]
+
+    def _fill(self) -> None:
+        while self.executor.idle:
+            task = self._next_task()
+            if task is None:
+                return
+            self.executor.submit(task)
+
+    def _next_task(self) -> Mapping[str, Any] | None:
+        if self._finish:
+            return self._finish_task(self._finish.popleft())
+        for trial in self.trials:
+            if trial.state == "running" and trial.pending:
+                if self._too_late(trial):
+                    continue
+                return self._fold_task(trial, trial.pending.pop(0))
+        for candidate in self._next_candidates():
+            trial = self._start(candidate)
+            return self._fold_task(trial, trial.pending.pop(0))
+        return None
+
+    def _stop(self) -> None:
+        """The clock ended the race: what is still running counts for nothing."""
+        self.ended_by_clock = True
+        self.executor.stop_running()
+        for report in self.executor.wait(0.0):
+            self._take(report)
+        for trial in self._open():
+            self._close(trial, "stopped")
+
+    # -- candidates -----------------------------------------------------------------------------
+
+    def _next_candidates(self) -> Iterator[Candidate]:
+        """The next candidate to start, if one may start now."""
+        planned = self.rules.trials
+        if planned is not None and len(self.trials) >= planned:
+            return
+        if not self.rules.reads_clock:
+            # A batch is asked only when the one before it is closed and told.
+            if len(self.trials) % BATCH == 0 and self._open():
+                return
+            self._tell()
+            yield self._from_portfolio() or self._asked()
+            return
+        self._tell()
+        while self._portfolio:
+            candidate = self._portfolio.popleft()
+            if self._benched(candidate.engine):
+                continue
+            if not self.trials or self._fits(candidate):
+                yield candidate
+                return
+            self.ledger.add(
+                "race",
+                f"{candidate.engine} ({candidate.recipe}) is left out",
+                f"its folds would need about {self._trial_seconds(candidate):.1f} s",
+            )
+        if self.done and self.rules.seconds_left() > 0:
+            found = self.studies.ask(
+                seconds=self.costs.predict,
+                allowed=lambda c: self._fits(c) and not self._benched(c.engine),
+            )
+            if found is not None:
+                yield found
+            elif not self._open():
+                self.ended_by_clock = True
+
+    def _from_portfolio(self) -> Candidate | None:
+        while self._portfolio:
+            candidate = self._portfolio.popleft()
+            if not self._benched(candidate.engine):
+                return candidate
+        return None
+
+    def _asked(self) -> Candidate:
+        found = self.studies.ask(allowed=lambda c: not self._benched(c.engine))
+        if found is None:
+            raise SearchError("Every engine failed; see the leaderboard for the causes.")
+        return found
+
+    def _benched(self, engine: str) -> bool:
+        return self._failures.get(engine, 0) >= _BENCH_AFTER
+
+    def _trial_seconds(self, candidate: Candidate) -> float:
+        """Predicted wall seconds of all folds of `candidate` on all workers."""
+        waves = math.ceil(len(self.scorer.splits) / self.executor.n_workers)
+        return 1.1 * waves * self.costs.predict(candidate)
+
+    def _fits(self, candidate: Candidate) -> bool:
+        queued = sum(
+            len(trial.pending) * self.costs.predict(trial.candidate) for trial in self._open()
+        )
+        wait = queued / self.executor.n_workers
+        return wait + self._trial_seconds(candidate) <= self.rules.seconds_left()
+
+    def _start(self, candidate: Candidate) -> Trial:
+        number = len(self.trials)
+        n_splits = len(self.scorer.splits)
+        folder = self.folder / f"{number:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = Trial(number, candidate, folder, n_splits, pending=list(range(n_splits)))
+        self.trials.append(trial)
+        self._untold.append(trial)
+        self.journal.write("trial", **trial.to_json())
+        return trial
+
+    # -- tasks ----------------------------------------------------------------------------------
+
+    def _fold_task(self, trial: Trial, split: int) -> dict[str, Any]:
+        candidate = trial.candidate
+        plain = candidate.recipe == PLAIN
+        return {
+            "kind": "fold",
+            "trial": trial.number,
+            "split": split,
+            "engine": candidate.engine,
+            "recipe": candidate.recipe,
+            "params": dict(candidate.params),
+            "seed": self.rules.seed + split,
+            "max_trees": self.rules.max_trees,
+            "patience": self.rules.patience,
+            "time_limit": self._time_limit(trial),
+            "model": str(trial.folder / f"fold_{split:02d}{load_engine(candidate.engine).suffix}"),
+            "recipe_file": None if plain else str(trial.folder / f"recipe_{split:02d}.json"),
+        }
+
+    def _time_limit(self, trial: Trial) -> float | None:
+        """Seconds for one fold: all that are left; of the first trial a fair share of them.
+
+        The first trial always finishes, whatever its folds were predicted to take.
+        """
+        if not self.rules.reads_clock:
+            return None
+        left = self.rules.seconds_left()
+        if self.done or trial.number:
+            return left
+        waves = math.ceil((len(trial.pending) + 1) / self.executor.n_workers)
+        return left / waves * 0.9
+
+    def _too_late(self, trial: Trial) -> bool:
+        """Whether the pending folds of `trial` cannot end in time; gives it up if so."""
+        if not self.rules.reads_clock or not self.done:
+            return False
+        waves = math.ceil(len(trial.pending) / self.executor.n_workers)
+        took = [fold.seconds for fold in trial.folds.values()]
+        fold = float(np.mean(took)) if took else self.costs.predict(trial.candidate)
+        if waves * fold * 0.8 <= self.rules.seconds_left():
+            return False
+        self.ended_by_clock = True
+        trial.pending.clear()
+        self._close(trial, "stopped")
+        return True
+
+    def _finish_task(self, trial: Trial) -> dict[str, Any]:
+        folds = trial.prefix()
+        repeats = [split.repeat for split in self.scorer.splits]
+        counts = choose_tree_counts(
+            [fold.curve for fold in folds], repeats, inner_stop=self.rules.inner_stop
+        )
+        for fold, count in zip(folds, counts, strict=True):
+            fold.n_trees = count
+        trial.objective_loss = float(np.mean([fold.curve[fold.n_trees - 1] for fold in folds]))
+        return {
+            "kind": "finish",
+            "trial": trial.number,
+            "engine": trial.candidate.engine,
+            "recipe": trial.candidate.recipe,
+            "oof": str(trial.oof_file),
+            "folds": [
+                {"split": f.split, "model": str(f.model), "n_trees": f.n_trees} for f in folds
+            ],
+        }
+
+    # -- reports --------------------------------------------------------------------------------
+
+    def _take(self, report: Report) -> None:
+        trial = self.trials[report.task["trial"]]
+        if trial.state not in ("running", "finishing"):
+            return  # pruned or stopped meanwhile
+        if report.result is None:
+            trial.cause = report.error or "unknown"
+            if report.error is not None and report.error.startswith("stopped"):
+                self._close(trial, "stopped")
+            else:
+                self._fail(trial, report)
+        elif report.task["kind"] == "fold":
+            self._take_fold(trial, report.task, report.result)
+        else:
+            self._take_finish(trial, report.result)
+
+    def _take_fold(self, trial: Trial, task: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        recipe_file = task["recipe_file"]
+        fold = FoldRun(
+            split=task["split"],
+            curve=result["curve"],
+            n_trained=result["n_trained"],
+            seconds=result["seconds"],
+            model=Path(task["model"]),
+            recipe_file=None if recipe_file is None else Path(recipe_file),
+            by_clock=result["by_clock"],
+        )
+        trial.folds[fold.split] = fold
+        trial.seconds += fold.seconds
+        self.costs.seen(trial.candidate, fold.seconds)
+        self.journal.write("fold", trial=trial.number, **{**task, **result})
+        if self._prune(trial):
+            trial.pending.clear()
+            self._close(trial, "pruned")
+        elif len(trial.folds) == trial.n_splits:
+            trial.state = "finishing"
+            self._finish.append(trial)
+
+    def _take_finish(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        stacked = np.load(trial.oof_file, allow_pickle=False)
+        pooled = self.scorer.pooled(stacked)
+        threshold = self.scorer.threshold(pooled)
+        trial.loss = self.scorer.loss(pooled)
+        trial.fold_scores = self.scorer.split_scores(stacked, threshold)
+        trial.score = float(np.mean(trial.fold_scores))
+        trial.predict_seconds = result["predict_seconds"]
+        self.margins[trial.name] = stacked
+        self._close(trial, "done")
+
+    def _fail(self, trial: Trial, report: Report) -> None:
+        trial.pending.clear()
+        engine = trial.candidate.engine
+        if not any(t.candidate.engine == engine for t in self.done):
+            self._failures[engine] = self._failures.get(engine, 0) + 1
+        self.ledger.add("race", f"{trial.name} failed", trial.cause, warning=True)
+        self.journal.write("traceback", trial=trial.number, traceback=report.traceback)
+        self._close(trial, "failed")
+
+    def _close(self, trial: Trial, state: Any) -> None:
+        trial.state = state
+        self.journal.write("closed", **trial.to_json())
+
+    def _tell(self) -> None:
+        """Tell the studies about closed trials, in trial order."""
+        while self._untold and self._untold[0].state not in ("running", "finishing"):
+            trial = self._untold.pop(0)
+            candidate, pruned = trial.candidate, trial.state == "pruned"
+            loss = trial.objective_loss
+            if pruned:
+                loss = trial.early_loss(trial.pruned_after)
+            if candidate.study_trial is not None:
+                self.studies.tell(candidate, loss, pruned=pruned)
+            elif loss is not None and not pruned:
+                self.studies.seen(candidate, loss)
+
+    # -- pruning --------------------------------------------------------------------------------
+
+    def _prune(self, trial: Trial) -> bool:
+        """Whether the finished folds of `trial` are hopeless against those of earlier trials.
+
+        Portfolio entries are there for diversity and go only if they save less than half of the
+        loss that the best trial saves against the baseline; searched ones also if they are worse
+        than the fifth best on the same folds.
+        """
+        rivals = [t for t in self.trials if t.state == "done" and self._comparable(t, trial)]
+        complete = len(trial.folds) == trial.n_splits
+        if not rivals or (complete and self.rules.reads_clock):
+            return False
+        base, tuned = self.rules.baseline_loss, trial.candidate.origin == "optuna"
+        # Without a clock the last fold must not save a trial that another order of folds loses.
+        for k in range(1, min(len(trial.prefix()), trial.n_splits - 1) + 1):
+            losses = sorted(rival.early_loss(k) for rival in rivals)
+            own = trial.early_loss(k)
+            hopeless = base - own < 0.5 * (base - losses[0])
+            if hopeless or (tuned and k >= 2 and own > losses[min(4, len(losses) - 1)]):
+                trial.pruned_after = k
+                return True
+        return False
+
+    def _comparable(self, rival: Trial, trial: Trial) -> bool:
+        if self.rules.reads_clock:
+            return rival.number < trial.number
+        return rival.number < trial.number - trial.number % BATCH
+
+    # -- for people -----------------------------------------------------------------------------
+
+    def board(
+        self,
+        *,
+        blend: Mapping[str, float],
+        blend_score: float | None,
+        spent: float,
+        budget: float | None,
+    ) -> Board:
+        """The leaderboard as it stands."""
+        rows = [trial.row(blend.get(trial.name, 0.0)) for trial in self.trials]
+        metric = self.scorer.metric
+        rows.sort(key=lambda row: math.inf if row.score is None else metric.loss(row.score))
+        return Board(
+            metric=metric.name,
+            higher_is_better=metric.higher_is_better,
+            rows=rows,
+            blend_score=blend_score,
+            spent=spent,
+            budget=budget,
+            trials_done=len(self.trials) - len(self._open()),
+            trials_planned=self.rules.trials,
+            running=[trial.name for trial in self._open()],
+        )

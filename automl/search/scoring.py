@@ -1,0 +1,113 @@
+"""Scores of out-of-fold margins: per split, pooled, and as the loss that a blend minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.folds import Split
+from automl.metrics._threshold import best_threshold, score_probabilities
+from automl.metrics.base import Metric
+from automl.model.link import Link
+from automl.task import Task
+
+Floats = NDArray[np.float64]
+IntArray = NDArray[np.integer[Any]]
+
+DEFAULT_THRESHOLD = 0.5
+
+
+class Scorer:
+    """Turns margins of the splits' valid rows into scores.
+
+    y: (n,) class indices or target values in the metric's units.  weight: (n,) or None, the
+    metric's weights.  "Stacked" margins hold the valid rows of all splits in split order, as
+    `FoldTrainer.finish_trial` writes them; "pooled" ones hold each row of `rows` once.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        task: Task,
+        link: Link,
+        y: Floats,
+        weight: Floats | None,
+        splits: Sequence[Split],
+    ) -> None:
+        self.metric, self.task, self.link = metric, task, link
+        self.splits = splits
+        stacked = np.concatenate([split.valid for split in splits])
+        self.rows, self._place = np.unique(stacked, return_inverse=True)
+        self._times = np.bincount(self._place).astype(np.float64)
+        self._y, self._weight = y, weight
+
+    def pooled(self, stacked: NDArray[np.floating]) -> Floats:
+        """(n_rows, k) margin of each validated row, averaged over repeats."""
+        total = np.empty((len(self.rows), stacked.shape[1]))
+        for output in range(stacked.shape[1]):
+            total[:, output] = np.bincount(self._place, weights=stacked[:, output])
+        return np.asarray(total / self._times[:, None])
+
+    def threshold(self, margin: Floats, sample: IntArray | slice = slice(None)) -> float | None:
+        """The decision threshold for pooled margins; None unless the task is binary.
+
+        Label metrics have it tuned on these margins, others keep 0.5.
+        """
+        if self.task is not Task.BINARY:
+            return None
+        if self.metric.needs != "label":
+            return DEFAULT_THRESHOLD
+        y, weight = self._truth(self.rows[sample])
+        return best_threshold(self.metric, y, self.link.predict(margin), weight)[0]
+
+    def score(
+        self,
+        margin: Floats,
+        threshold: float | None = None,
+        sample: IntArray | slice = slice(None),
+    ) -> float:
+        """The metric of a pooled margin; `sample` as in `loss`."""
+        return self._score(self.rows[sample], margin, threshold)
+
+    def loss(self, margin: Floats, sample: IntArray | slice = slice(None)) -> float:
+        """What the blend minimises: the metric's loss at its own best threshold.
+
+        sample: positions within `rows` whose margins `margin` holds.
+        """
+        threshold = self.threshold(margin, sample)
+        return self.metric.loss(self._score(self.rows[sample], margin, threshold))
+
+    def split_scores(
+        self, stacked: NDArray[np.floating], threshold: float | None = None
+    ) -> list[float]:
+        """The metric of each split."""
+        scores, start = [], 0
+        for split in self.splits:
+            margin = np.asarray(stacked[start : start + len(split.valid)], dtype=np.float64)
+            start += len(split.valid)
+            scores.append(self._score(split.valid, margin, threshold))
+        return scores
+
+    def _score(self, rows: IntArray, margin: Floats, threshold: float | None) -> float:
+        y, weight = self._truth(rows)
+        return score_probabilities(
+            self.metric,
+            y,
+            self.link.predict(margin),
+            weight,
+            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+        )
+
+    def with_link(self, link: Link) -> Scorer:
+        """The same scorer through another link."""
+        return Scorer(self.metric, self.task, link, self._y, self._weight, self.splits)
+
+    def truth(self) -> tuple[Floats, Floats | None]:
+        """(target, weight) of the validated rows."""
+        return self._truth(self.rows)
+
+    def _truth(self, rows: IntArray) -> tuple[Floats, Floats | None]:
+        return self._y[rows], None if self._weight is None else self._weight[rows]

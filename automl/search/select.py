@@ -1,0 +1,158 @@
+"""Chooses what ships: the blend's weights, its calibration and its decision threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.metrics._lookup import get_metric
+from automl.model.link import Link
+from automl.search.blend import Blend, blended, greedy_blend, names_by_loss, row_sample
+from automl.search.scoring import Scorer
+from automl.search.trial import Trial
+from automl.task import Task
+
+Floats = NDArray[np.float64]
+# More candidates or rows change the blend by less than noise (benchmarks/README.md), and cost
+# seconds that training could use.
+MAX_CANDIDATES = 25
+MAX_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What ships, and its cross-validated scores.
+
+    weights: by trial name.  fold_scores: the metric of each split; they chose the blend, so they
+    are optimistic by what `score_crossfitted` (weights chosen without the split that is scored)
+    leaves out; None where the time or the splits do not allow it.
+    """
+
+    weights: Mapping[str, float]
+    link: Link
+    threshold: float | None
+    pooled: Floats
+    score: float
+    fold_scores: list[float]
+    score_crossfitted: float | None
+
+
+def choose(  # noqa: PLR0913 - the trials, and one argument per option of the command
+    trials: list[Trial],
+    margins: Mapping[str, NDArray[np.float32]],
+    scorer: Scorer,
+    *,
+    single: bool,
+    max_members: int,
+    baseline_loss: float,
+    calibrate: bool,
+    crossfit: bool,
+    seed: int,
+) -> Choice:
+    """The blend (or with `single` the best trial) of finished trials.
+
+    margins: stacked out-of-fold margins by trial name.  baseline_loss: the metric's loss of the
+    constant prediction, the scale of what a member must buy.
+    """
+    losses = {trial.name: float(trial.loss or 0.0) for trial in trials}
+    names = names_by_loss(losses, MAX_CANDIDATES)
+    if single:
+        blend = Blend({names[0]: 1.0}, losses[names[0]])
+    else:
+        blend = _blend(names, margins, scorer, max_members, baseline_loss, seed)
+    stacked = blended(blend.weights, margins)
+    pooled = scorer.pooled(stacked)
+    if calibrate:
+        link = with_temperature(scorer.link, scorer, pooled)
+        scorer = scorer.with_link(link)
+    threshold = scorer.threshold(pooled)
+    fold_scores = scorer.split_scores(stacked, threshold)
+    pools = {name: scorer.pooled(margins[name]) for name in blend.weights}
+    return Choice(
+        weights=blend.weights,
+        link=scorer.link,
+        threshold=threshold,
+        pooled=pooled,
+        score=float(np.mean(fold_scores)),
+        fold_scores=fold_scores,
+        score_crossfitted=_crossfitted(pools, scorer) if crossfit else None,
+    )
+
+
+def _blend(
+    names: Sequence[str],
+    margins: Mapping[str, NDArray[np.float32]],
+    scorer: Scorer,
+    max_members: int,
+    baseline_loss: float,
+    seed: int,
+) -> Blend:
+    sample = row_sample(len(scorer.rows), MAX_ROWS, seed)
+    pools = {name: scorer.pooled(margins[name])[sample] for name in names}
+    best = min(scorer.loss(pool, sample) for pool in pools.values())
+    return greedy_blend(
+        pools,
+        lambda margin: scorer.loss(margin, sample),
+        max_members=max_members,
+        scale=max(baseline_loss - best, 1e-12),
+    )
+
+
+def with_temperature(link: Link, scorer: Scorer, pooled: Floats) -> Link:
+    """`link` with the temperature that minimises the out-of-fold log loss.
+
+    Kept at 1 unless the log loss falls by more than one in a thousand.
+    """
+    if scorer.task is Task.REGRESSION:
+        return link
+    log_loss = get_metric("log_loss")
+    y, weight = scorer.truth()
+
+    def loss(temperature: float) -> float:
+        prediction = replace(link, temperature=temperature).predict(pooled)
+        return log_loss.score(y, prediction, weight)
+
+    best = float(np.exp(golden_section(lambda t: loss(float(np.exp(t))), -1.5, 1.5)))
+    return replace(link, temperature=best) if loss(best) < 0.999 * loss(1.0) else link
+
+
+def golden_section(
+    fn: Callable[[float], float], low: float, high: float, *, steps: int = 20
+) -> float:
+    """The minimum of a unimodal function on [low, high], to (high - low) * 0.618**steps."""
+    ratio = (np.sqrt(5.0) - 1.0) / 2.0
+    a, b = high - ratio * (high - low), low + ratio * (high - low)
+    at_a, at_b = fn(a), fn(b)
+    for _ in range(steps):
+        if at_a < at_b:
+            high, b, at_b = b, a, at_a
+            a = high - ratio * (high - low)
+            at_a = fn(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + ratio * (high - low)
+            at_b = fn(b)
+    return float((low + high) / 2.0)
+
+
+def _crossfitted(pools: Mapping[str, Floats], scorer: Scorer) -> float | None:
+    """Mean over splits of the score of a blend whose weights never saw the split's rows.
+
+    pools: pooled margins of the members. With repeats, the splits of the first one are used.
+    """
+    splits = [split for split in scorer.splits if split.repeat == scorer.splits[0].repeat]
+    if len(splits) < 3 or len(pools) < 2:
+        return None
+    scores = []
+    for split in splits:
+        own = np.searchsorted(scorer.rows, np.sort(split.valid))
+        rest = np.setdiff1d(np.arange(len(scorer.rows)), own)
+        others = {name: pool[rest] for name, pool in pools.items()}
+        weights = greedy_blend(others, lambda margin, rest=rest: scorer.loss(margin, rest)).weights  # type: ignore[misc]
+        threshold = scorer.threshold(blended(weights, others), rest)
+        margin = blended(weights, {name: pool[own] for name, pool in pools.items()})
+        scores.append(scorer.score(margin, threshold, own))
+    return float(np.mean(scores))

@@ -1,0 +1,252 @@
+"""After the race: members refitted on all rows where asked for, and SHAP values of the blend."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.errors import SearchError
+from automl.model.bundle import MemberFiles
+from automl.search.crossval import PLAIN, load_engine
+from automl.search.executors.base import Executor, Report
+from automl.search.store import RunData
+from automl.search.trial import Trial
+
+Floats = NDArray[np.float64]
+_PROBE_ROWS = 8
+
+
+def fold_members(trials: Sequence[Trial], weights: Mapping[str, float]) -> list[MemberFiles]:
+    """Each member as the bag of its fold models."""
+    by_name = {trial.name: trial for trial in trials}
+    members = []
+    for name, weight in weights.items():
+        trial = by_name[name]
+        boosters = tuple((fold.model, _recipe(fold.recipe_file)) for fold in trial.prefix())
+        members.append(_member(trial, weight, boosters))
+    return members
+
+
+def refit_members(
+    trials: Sequence[Trial],
+    weights: Mapping[str, float],
+    data: RunData,
+    executor: Executor,
+    *,
+    folder: Path,
+    seed: int,
+    seconds_left: Callable[[], float],
+) -> tuple[list[MemberFiles], bool]:
+    """Each member as one model of all rows, and whether the clock cut any of them short.
+
+    The tree count is the folds' mean, scaled by the rows that a split did not train on.
+    """
+    by_name = {trial.name: trial for trial in trials}
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks, members = [], []
+    for i, (name, weight) in enumerate(weights.items()):
+        trial = by_name[name]
+        recipe_file = None if trial.candidate.recipe == PLAIN else folder / f"recipe_{i:02d}.json"
+        model = folder / f"refit_{i:02d}{load_engine(trial.candidate.engine).suffix}"
+        tasks.append(
+            {
+                "kind": "refit",
+                "engine": trial.candidate.engine,
+                "recipe": trial.candidate.recipe,
+                "params": dict(trial.candidate.params),
+                "seed": seed,
+                "max_trees": refit_trees(trial, data),
+                "time_limit": _finite(seconds_left()),
+                "model": str(model),
+                "recipe_file": None if recipe_file is None else str(recipe_file),
+            }
+        )
+        members.append((trial, weight, model, recipe_file))
+    reports = run_all(executor, tasks, seconds_left=seconds_left)
+    lost = [report for report in reports if report.result is None]
+    if lost:
+        raise SearchError(
+            f"Refitting {lost[0].task['engine']} on all rows failed: {lost[0].error}",
+            hint="Give it more time, or leave out --refit.",
+        )
+    cut = any(report.result["by_clock"] for report in reports if report.result is not None)
+    return [
+        _member(trial, weight, ((model, _recipe(recipe_file)),))
+        for trial, weight, model, recipe_file in members
+    ], cut
+
+
+def refit_trees(trial: Trial, data: RunData) -> int:
+    """Trees for a model of all rows."""
+    shares = [
+        len(data.splits[fold.split].train) * (1.0 - data.inner_stop) for fold in trial.prefix()
+    ]
+    trees = float(np.mean([fold.n_trees for fold in trial.prefix()]))
+    return max(1, round(trees * data.matrix.n_rows / float(np.mean(shares))))
+
+
+def refit_seconds(trial: Trial, data: RunData) -> float:
+    """Expected core-seconds of refitting `trial` on all rows."""
+    folds = trial.prefix()
+    per_tree_row = np.mean(
+        [f.seconds / (f.n_trained * len(data.splits[f.split].train)) for f in folds]
+    )
+    return float(per_tree_row * refit_trees(trial, data) * data.matrix.n_rows)
+
+
+@dataclass(frozen=True)
+class BlendShap:
+    """SHAP values of the blend for some training rows, in original columns.
+
+    values: (n, k, n_columns).  base_values: (n, k).  rows: (n,) training rows.
+    """
+
+    values: Floats
+    base_values: Floats
+    rows: NDArray[np.int64]
+
+
+def blend_shap(
+    members: Sequence[MemberFiles],
+    data: RunData,
+    executor: Executor,
+    *,
+    n_columns: int,
+    folder: Path,
+    max_rows: int,
+    seconds_left: Callable[[], float],
+) -> BlendShap | None:
+    """Contributions of as many random training rows as there is time for; None if for none.
+
+    Without a time limit, `max_rows` (a fixed number) are explained; with one, a probe of a few
+    rows measures the cost of a row first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(data.seed)
+    rows = rng.permutation(data.matrix.n_rows)[:max_rows]
+    np.save(folder / "rows.npy", rows, allow_pickle=False)
+    boosters = _spread_over(members, executor.n_workers, folder)
+    limit = len(rows)
+    values: Floats | None = None
+    if math.isfinite(seconds_left()):
+        limit = min(limit, _PROBE_ROWS)
+        values, seconds = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
+        # The probe loads the models too; the pass does that again, so a row costs a bit less.
+        affordable = int(0.6 * seconds_left() / max(seconds / _PROBE_ROWS, 1e-6))
+        if values is None or affordable <= limit:
+            return None if values is None else _blend_shap(values, rows)
+        limit = min(len(rows), affordable)
+    more, _ = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
+    found = values if more is None else more
+    return None if found is None else _blend_shap(found, rows)
+
+
+def _blend_shap(values: Floats, rows: NDArray[np.int64]) -> BlendShap:
+    return BlendShap(values[..., :-1], values[..., -1], rows[: len(values)])
+
+
+def _shap_pass(
+    boosters: Sequence[Sequence[Mapping[str, Any]]],
+    executor: Executor,
+    folder: Path,
+    n_columns: int,
+    limit: int,
+    seconds_left: Callable[[], float],
+) -> tuple[Floats | None, float]:
+    """(values of the first `limit` rows or None if there was no time, seconds it took)."""
+    tasks = [
+        {
+            "kind": "contributions",
+            "boosters": list(part),
+            "rows": str(folder / "rows.npy"),
+            "limit": limit,
+            "n_columns": n_columns,
+            "output": str(folder / f"shap_{i}.npy"),
+        }
+        for i, part in enumerate(boosters)
+        if part
+    ]
+    reports = run_all(executor, tasks, seconds_left=seconds_left)
+    results = [report.result for report in reports if report.result is not None]
+    if len(results) < len(tasks):
+        return None, math.inf
+    parts = [np.load(str(task["output"]), allow_pickle=False) for task in tasks]
+    return np.sum(parts, axis=0), max(result["seconds"] for result in results)
+
+
+def _spread_over(
+    members: Sequence[MemberFiles], n_parts: int, folder: Path
+) -> list[list[dict[str, Any]]]:
+    """All boosters with their weights, dealt out to the workers."""
+    parts: list[list[dict[str, Any]]] = [[] for _ in range(n_parts)]
+    dealt = 0
+    for member in members:
+        for path, recipe in member.boosters:
+            recipe_file = None
+            if recipe is not None:
+                recipe_file = folder / f"recipe_{dealt}.json"
+                recipe_file.write_text(json.dumps(recipe), encoding="utf-8")
+            parts[dealt % n_parts].append(
+                {
+                    "engine": member.engine,
+                    "model": str(path),
+                    "recipe_file": None if recipe_file is None else str(recipe_file),
+                    "weight": member.weight / len(member.boosters),
+                }
+            )
+            dealt += 1
+    return parts
+
+
+def run_all(
+    executor: Executor,
+    tasks: Sequence[Mapping[str, Any]],
+    *,
+    seconds_left: Callable[[], float],
+) -> list[Report]:
+    """The reports of all tasks, in the order of `tasks`; those not ended in time say so."""
+    waiting = list(tasks)
+    reports: list[Report] = []
+    while waiting or len(reports) < len(tasks):
+        while waiting and executor.idle:
+            executor.submit(waiting.pop(0))
+        left = seconds_left()
+        reports += executor.wait(None if math.isinf(left) else max(left, 0.0))
+        if seconds_left() <= 0 and len(reports) < len(tasks):
+            executor.stop_running()
+            reports += executor.wait(0.0)
+            reports += [Report(task, None, "stopped: out of time") for task in waiting]
+            break
+    order = {id(task): i for i, task in enumerate(tasks)}
+    return sorted(reports, key=lambda report: order[id(report.task)])
+
+
+def _member(
+    trial: Trial, weight: float, boosters: tuple[tuple[Path, dict[str, Any] | None], ...]
+) -> MemberFiles:
+    return MemberFiles(
+        name=trial.name,
+        engine=trial.candidate.engine,
+        recipe=trial.candidate.recipe,
+        weight=weight,
+        params=dict(trial.candidate.params),
+        boosters=boosters,
+    )
+
+
+def _recipe(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return recipe
+
+
+def _finite(seconds: float) -> float | None:
+    return None if math.isinf(seconds) else max(seconds, 0.01)

@@ -1,0 +1,142 @@
+"""Optuna's part of the race: one flat study per engine and recipe, and whose turn it is.
+
+Optuna 5's TPE falls back to independent sampling on conditional spaces, so an engine is never a
+parameter of a study: it is chosen outside, by `Studies.ask`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState
+
+from automl.engines.base import Choice, Float, Int, Space
+from automl.search.portfolio import Candidate
+
+Arm = tuple[str, str]  # (engine, recipe)
+
+
+@dataclass
+class _ArmState:
+    study: optuna.Study
+    space: dict[str, BaseDistribution]
+    best: float = np.inf
+    asked: int = 0
+
+
+class Studies:
+    """Asks for params around what works, and is told what they were worth.
+
+    Losses are compared between arms, so they must be of one objective on the same folds.
+    """
+
+    def __init__(self, spaces: Mapping[Arm, Space], *, seed: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._arms: dict[Arm, _ArmState] = {}
+        for i, (arm, space) in enumerate(sorted(spaces.items())):
+            sampler = optuna.samplers.TPESampler(seed=seed * 1000 + i, n_startup_trials=5)
+            study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
+            self._arms[arm] = _ArmState(study, _distributions(space))
+        self._worst = -np.inf
+
+    def seen(self, candidate: Candidate, loss: float) -> None:
+        """Learn from a finished portfolio trial; its params are clipped into the space."""
+        state = self._arms.get((candidate.engine, candidate.recipe))
+        if state is None:
+            return
+        self._note(state, loss)
+        params = {
+            name: _clip(candidate.params[name], dist)
+            for name, dist in state.space.items()
+            if name in candidate.params
+        }
+        if set(params) == set(state.space):
+            state.study.add_trial(
+                optuna.trial.create_trial(params=params, distributions=state.space, value=loss)
+            )
+
+    def ask(
+        self,
+        *,
+        allowed: Callable[[Candidate], bool] = lambda candidate: True,
+        seconds: Callable[[Candidate], float] | None = None,
+    ) -> Candidate | None:
+        """The next configuration to try, or None where nothing can be searched.
+
+        allowed: whether an engine and recipe may be tried at all now; asked with empty params.
+        seconds: predicted seconds of a candidate; None where no decision may read the clock.
+
+        An arm's share of the trials falls with the gap of its best loss to the best of all, and
+        with its seconds. Shares are kept by stride scheduling, which needs no random numbers.
+        """
+        arms = {}
+        for arm, state in self._arms.items():
+            template = Candidate(*arm, {}, origin="optuna")
+            if state.space and allowed(template):
+                arms[arm] = 1.0 if seconds is None else seconds(template)
+        if not arms:
+            return None
+        best = min(self._arms[arm].best for arm in arms)
+        span = max(self._worst - best, 1e-12)
+
+        def stride(arm: Arm) -> tuple[float, Arm]:
+            state = self._arms[arm]
+            gap = (state.best - best) / span if np.isfinite(state.best) else 1.0
+            return (state.asked + 1) * np.exp(4.0 * gap) * arms[arm] ** 0.5, arm
+
+        arm = min(arms, key=stride)
+        state = self._arms[arm]
+        state.asked += 1
+        trial = state.study.ask(state.space)
+        params = {**trial.params}
+        return Candidate(*arm, params, origin="optuna", study_trial=trial.number)
+
+    def tell(self, candidate: Candidate, loss: float | None, *, pruned: bool) -> None:
+        """The loss of an asked candidate; pruned with its loss so far; None if it failed."""
+        state = self._arms[(candidate.engine, candidate.recipe)]
+        number = candidate.study_trial
+        assert number is not None
+        if loss is None:
+            state.study.tell(number, state=TrialState.FAIL)
+            return
+        # A pruned trial's loss over its finished folds is close enough to rank it; told as
+        # complete, TPE learns where not to look (as PRUNED without reports it learns nothing).
+        state.study.tell(number, loss)
+        if not pruned:
+            self._note(state, loss)
+
+    def _note(self, state: _ArmState, loss: float) -> None:
+        self._worst = max(self._worst, loss)
+        state.best = min(state.best, loss)
+
+    def trials(self) -> Sequence[tuple[Arm, list[optuna.trial.FrozenTrial]]]:
+        """All trials by arm."""
+        return [(arm, state.study.trials) for arm, state in self._arms.items()]
+
+
+def _distributions(space: Space) -> dict[str, BaseDistribution]:
+    return {name: _distribution(dimension) for name, dimension in space.items()}
+
+
+def _distribution(dimension: Float | Int | Choice) -> BaseDistribution:
+    if isinstance(dimension, Float):
+        return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+    if isinstance(dimension, Int):
+        return IntDistribution(dimension.low, dimension.high, log=dimension.log)
+    return CategoricalDistribution(dimension.values)
+
+
+def _clip(value: Any, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, IntDistribution | FloatDistribution):
+        return min(max(value, distribution.low), distribution.high)
+    return value

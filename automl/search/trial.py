@@ -1,0 +1,131 @@
+"""A trial: one candidate's folds, their curves, and what they were worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from automl.ledger import BoardRow
+from automl.search.portfolio import Candidate
+
+State = Literal["running", "finishing", "done", "pruned", "failed", "stopped"]
+
+
+@dataclass
+class FoldRun:
+    """A trained split of a trial.
+
+    curve: validation loss after each tree.  model: file with all trees; after the trial is
+    finished, with the first `n_trees` only.
+    """
+
+    split: int
+    curve: list[float]
+    n_trained: int
+    seconds: float
+    model: Path
+    recipe_file: Path | None
+    by_clock: bool = False
+    n_trees: int = 0
+
+
+@dataclass
+class Trial:
+    """The state of one candidate in the race. Scores are None until it is finished.
+
+    objective_loss: mean over splits of the training objective's loss at the honest tree counts:
+        comparable between trials, but not the metric.  loss: the metric's, pooled out-of-fold.
+    """
+
+    number: int
+    candidate: Candidate
+    folder: Path
+    n_splits: int
+    state: State = "running"
+    pending: list[int] = field(default_factory=list)
+    folds: dict[int, FoldRun] = field(default_factory=dict)
+    objective_loss: float | None = None
+    loss: float | None = None
+    score: float | None = None
+    fold_scores: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    predict_seconds: float = 0.0
+    pruned_after: int = 0  # folds that decided
+    cause: str = ""
+
+    @property
+    def name(self) -> str:
+        suffix = "" if self.candidate.recipe == "plain" else f"-{self.candidate.recipe}"
+        return f"{self.candidate.engine}{suffix}-{self.number + 1}"
+
+    @property
+    def oof_file(self) -> Path:
+        return self.folder / "oof.npy"
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the fold scores."""
+        if len(self.fold_scores) < 2:
+            return None
+        return float(np.std(self.fold_scores, ddof=1))
+
+    @property
+    def by_clock(self) -> bool:
+        return any(fold.by_clock for fold in self.folds.values())
+
+    def prefix(self) -> list[FoldRun]:
+        """Finished folds in split order up to the first gap.
+
+        Decisions look at these only, so that they do not depend on which worker was faster.
+        """
+        found = []
+        for split in range(self.n_splits):
+            if split not in self.folds:
+                break
+            found.append(self.folds[split])
+        return found
+
+    def early_loss(self, n_folds: int) -> float:
+        """Mean over the first `n_folds` splits of the least loss of their curves.
+
+        Optimistic by a little; good for comparing trials on the same splits.
+        """
+        return float(np.mean([min(self.folds[k].curve) for k in range(n_folds)]))
+
+    def row(self, weight: float = 0.0) -> BoardRow:
+        """This trial on the leaderboard."""
+        return BoardRow(
+            name=self.name,
+            engine=self.candidate.engine,
+            recipe=self.candidate.recipe,
+            state="running" if self.state == "finishing" else self.state,
+            score=self.score,
+            spread=self.spread,
+            seconds=self.seconds,
+            folds_done=len(self.folds),
+            n_folds=self.n_splits,
+            weight=weight,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts for the journal and the leaderboard."""
+        return {
+            "trial": self.number,
+            "name": self.name,
+            "engine": self.candidate.engine,
+            "recipe": self.candidate.recipe,
+            "origin": self.candidate.origin,
+            "params": dict(self.candidate.params),
+            "state": self.state,
+            "score": self.score,
+            "loss": self.loss,
+            "objective_loss": self.objective_loss,
+            "fold_scores": self.fold_scores,
+            "n_trees": [self.folds[k].n_trees for k in sorted(self.folds)],
+            "seconds": self.seconds,
+            "predict_seconds": self.predict_seconds,
+            "cause": self.cause,
+        }

@@ -1,0 +1,127 @@
+"""The rows of a table for a predictor: read and parsed chunk by chunk, and counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from automl.data.parse import UNSEEN
+from automl.data.read import ReadOptions, read_chunks
+from automl.data.schema import Kind, ParsedTable
+from automl.errors import DataError
+
+if TYPE_CHECKING:
+    from automl.model.predictor import Mode, Predictor
+
+# Rows in memory at a time. Contributions hold a number per row, output and feature.
+CHUNK_ROWS = 50_000
+EXPLAINED_CHUNK_ROWS = 10_000
+# Cells of the wrong type that are named one by one.
+SHOWN_CELLS = 5
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows in the order of the file: their cells as read and as typed.
+
+    first_row: number of the first one; 1 = the first row of data.
+    """
+
+    frame: pd.DataFrame
+    parsed: ParsedTable
+    first_row: int
+
+
+@dataclass(frozen=True)
+class BadCell:
+    """A cell that does not have its column's type; row 1 is the first row of data."""
+
+    row: int
+    column: str
+    text: str
+
+
+@dataclass
+class Tally:
+    """What was found in the cells of a table so far.
+
+    n_bad: cells scored as missing because they do not have the column's type; bad names the first
+    few.  unseen: cells by column whose level was not in the training data.  extra: columns of the
+    data that the model does not know.  absent: columns that were filled as missing (lenient).
+    """
+
+    n_rows: int = 0
+    n_bad: int = 0
+    bad: list[BadCell] = field(default_factory=list)
+    unseen: Counter[str] = field(default_factory=Counter)
+    extra: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @property
+    def n_unseen(self) -> int:
+        return self.unseen.total()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def add(self, predictor: Predictor, chunk: Chunk) -> None:
+        """Count one more chunk."""
+        schema, parsed = predictor.schema, chunk.parsed
+        known = {*schema.names, predictor.target}
+        there = set(chunk.frame.columns)
+        self.extra = tuple(name for name in chunk.frame.columns if name not in known)
+        self.absent = tuple(name for name in predictor.columns if name not in there)
+        self.n_rows += parsed.n_rows
+        self.n_bad += parsed.n_bad
+        for i, row, text in parsed.bad[: SHOWN_CELLS - len(self.bad)]:
+            self.bad.append(BadCell(chunk.first_row + row, schema.columns[i].name, text))
+        for i in schema.used:
+            if schema.columns[i].kind is Kind.CATEGORICAL:
+                unseen = int(np.count_nonzero(np.asarray(parsed.values[i]) == UNSEEN))
+                if unseen:
+                    self.unseen[schema.columns[i].name] += unseen
+
+
+def chunks_of(
+    predictor: Predictor,
+    data: Path | str,
+    *,
+    read: ReadOptions,
+    mode: Mode,
+    chunk_rows: int,
+    tally: Tally,
+) -> Iterator[Chunk]:
+    """The chunks of the table `data`, each counted in `tally` as it is given out.
+
+    Raises DataError if a chunk does not fit the schema in this mode, or if there is no row.
+    """
+    options = _like_training(predictor, read)
+    for table in read_chunks(data, options=options, chunk_rows=chunk_rows):
+        parsed = predictor.parse(table.frame, mode, table.first_row)
+        chunk = Chunk(table.frame, parsed, table.first_row)
+        tally.add(predictor, chunk)
+        yield chunk
+    if tally.n_rows == 0:
+        raise DataError(f"'{data}' has no rows.", hint="Give a table with rows of data.")
+
+
+def _like_training(predictor: Predictor, read: ReadOptions) -> ReadOptions:
+    """`read` with the missing markers that the training table was read with.
+
+    Delimiter and encoding belong to a file, but what counts as missing belongs to the model.
+    """
+    config = predictor.manifest.get("config")
+    if not isinstance(config, Mapping):
+        return read
+    markers = (*read.na_values, *(str(text) for text in config.get("na_value") or ()))
+    return replace(
+        read,
+        na_values=tuple(dict.fromkeys(markers)),
+        keep_na=read.keep_na or bool(config.get("keep_na")),
+    )

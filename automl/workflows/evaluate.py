@@ -1,0 +1,388 @@
+"""Score a bundle on rows whose target is known: every metric, with an interval and a confusion."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from automl.data.cells import Cells, read_cells
+from automl.data.numbers import (
+    is_soft_missing,
+    number_formats,
+    parse_number_cells,
+    parse_numbers,
+)
+from automl.data.read import ReadOptions
+from automl.errors import ConfigError, DataError, did_you_mean
+from automl.metrics._confusion import ClassRow, confusion_matrix, per_class
+from automl.metrics._evaluate import evaluate_all
+from automl.metrics._lookup import get_metric
+from automl.metrics._threshold import labels_of, score_probabilities
+from automl.metrics.base import Floats, Metric
+from automl.model.bundle import load_bundle
+from automl.workflows._rows import CHUNK_ROWS, Tally, chunks_of
+
+if TYPE_CHECKING:
+    from automl.model.predictor import Mode, Predictor
+
+Mask = NDArray[np.bool_]
+
+RESAMPLES = 300
+LEVEL = 0.95
+# Rows drawn per resample; more would only make the interval slower, see `bootstrap_interval`.
+_DRAWN_ROWS = 50_000
+_NAMED = 5  # labels that a message spells out
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is measured, and how strictly the rows are taken.
+
+    metrics: names; () = every metric of the task.  weight_column: None = the weights of training
+    where the data have that column.  mode: as in `PredictOptions`; "lenient" also leaves out rows
+    whose label the model does not know.
+    """
+
+    metrics: tuple[str, ...] = ()
+    weight_column: str | None = None
+    mode: Mode = "default"
+    chunk_rows: int = CHUNK_ROWS
+    seed: int = 0
+    read: ReadOptions = field(default_factory=ReadOptions)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A bootstrap interval of one score."""
+
+    metric: str
+    low: float
+    high: float
+    level: float
+    resamples: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a bundle does on labelled rows.
+
+    scores: by metric name, nan where these rows do not define it; the first is the bundle's own
+    metric, or the first one asked for.  n_missing: rows left out because they have no target.
+    unknown: rows left out by label that the model does not know (lenient).  confusion: rows =
+    true class, columns = predicted class, summed weights; None for regression.
+    """
+
+    task: str
+    target: str
+    metric: str
+    n_rows: int
+    n_scored: int
+    n_missing: int
+    unknown: Mapping[str, int]
+    weight_column: str | None
+    scores: Mapping[str, float]
+    interval: Interval | None
+    classes: tuple[str, ...]
+    threshold: float | None
+    confusion: NDArray[np.float64] | None
+    per_class: tuple[ClassRow, ...]
+    cells: Tally
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; nan for undefined scores."""
+        rows = zip(self.classes, self.per_class, strict=True) if self.per_class else ()
+        return {
+            "task": self.task,
+            "target": self.target,
+            "metric": self.metric,
+            "rows": self.n_rows,
+            "scored": self.n_scored,
+            "without_target": self.n_missing,
+            "unknown_labels": dict(self.unknown),
+            "weight_column": self.weight_column,
+            "scores": dict(self.scores),
+            "interval": None if self.interval is None else asdict(self.interval),
+            "threshold": self.threshold,
+            "classes": list(self.classes),
+            "confusion_matrix": None if self.confusion is None else self.confusion.tolist(),
+            "per_class": [{"class": label, **asdict(row)} for label, row in rows],
+            "cells": self.cells.to_json(),
+            "seconds": self.seconds,
+        }
+
+
+def evaluate(
+    bundle: Path | str | Predictor,
+    data: Path | str,
+    *,
+    options: EvaluateOptions | None = None,
+) -> Evaluation:
+    """The scores of a bundle, or of a predictor, on the rows of `data` that have a target.
+
+    Raises DataError if `data` lack the target or a needed column, hold labels that the model does
+    not know (unless lenient) or no row with a target; ConfigError for a metric of another task.
+    """
+    options = options or EvaluateOptions()
+    predictor = load_bundle(Path(bundle)) if isinstance(bundle, str | Path) else bundle
+    started = time.perf_counter()
+    metrics = chosen_metrics(predictor, options.metrics)
+    tally = Tally()
+    scored = _score(predictor, data, options, tally)
+    decoded = _decode(predictor, scored.target, lenient=options.mode == "lenient")
+    keep = decoded.kept
+    y, prediction = decoded.y[keep], scored.prediction[keep]
+    if not len(y):
+        raise DataError(
+            f"No row of '{data}' has a target {predictor.target!r}.",
+            hint="Give labelled rows; `automl predict` scores rows without a target.",
+        )
+    weight = None if scored.weight is None else _weights(scored.weight, keep)
+    threshold = 0.5 if predictor.threshold is None else predictor.threshold
+    matrix = None
+    if predictor.task.is_classification:
+        labels = labels_of(prediction, threshold)
+        matrix = confusion_matrix(y, labels, len(predictor.classes), weight)
+    return Evaluation(
+        task=predictor.task.value,
+        target=predictor.target,
+        metric=metrics[0].name,
+        n_rows=tally.n_rows,
+        n_scored=len(y),
+        n_missing=decoded.n_missing,
+        unknown=decoded.unknown,
+        weight_column=None if scored.weight is None else str(scored.weight.name),
+        scores=_scores(predictor, metrics, (y, prediction, weight), all_=not options.metrics),
+        interval=bootstrap_interval(
+            metrics[0], y, prediction, weight, threshold=threshold, seed=options.seed
+        ),
+        classes=predictor.classes,
+        threshold=threshold if predictor.positive is not None else None,
+        confusion=matrix,
+        per_class=() if matrix is None else per_class(matrix),
+        cells=tally,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def chosen_metrics(predictor: Predictor, names: Sequence[str]) -> list[Metric]:
+    """The metrics called `names`, or the predictor's own; ConfigError for one of another task."""
+    metrics = [get_metric(name) for name in names or (predictor.metric,)]
+    for metric in metrics:
+        if predictor.task not in metric.tasks:
+            raise ConfigError(
+                f"The metric {metric.name!r} is not for {predictor.task.value} targets.",
+                hint="Leave out --metric to see every metric of the task.",
+            )
+    return metrics
+
+
+def bootstrap_interval(  # noqa: PLR0913 - the arguments of a score, and the seed
+    metric: Metric,
+    y: Floats,
+    prediction: Floats,
+    weight: Floats | None = None,
+    *,
+    threshold: float = 0.5,
+    seed: int = 0,
+) -> Interval | None:
+    """The percentile interval of a score over resampled rows; None where it is undefined.
+
+    Of more than 50,000 rows only so many are drawn, and the distances from the score are scaled by
+    sqrt(drawn / n). Resamples that do not define the score (one class only) are left out; None if
+    they are more than half.
+    Sources: Efron, Bootstrap methods: another look at the jackknife, 1979; Bickel, Götze, van
+    Zwet, Resampling fewer than n observations, 1997.
+    """
+    n = len(y)
+    score = score_probabilities(metric, y, prediction, weight, threshold)
+    if n < 2 or np.isnan(score):
+        return None
+    drawn = min(n, _DRAWN_ROWS)
+    rng = np.random.default_rng(seed)
+    resampled = np.full(RESAMPLES, np.nan)
+    for i in range(RESAMPLES):
+        rows = rng.integers(0, n, drawn)
+        w = None if weight is None else weight[rows]
+        if w is None or w.any():
+            resampled[i] = score_probabilities(metric, y[rows], prediction[rows], w, threshold)
+    defined = resampled[np.isfinite(resampled)]
+    if len(defined) * 2 < RESAMPLES:
+        return None
+    tail = (1.0 - LEVEL) / 2.0
+    ends = score + (np.quantile(defined, [tail, 1.0 - tail]) - score) * np.sqrt(drawn / n)
+    return Interval(metric.name, float(ends[0]), float(ends[1]), LEVEL, len(defined))
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Columns of all rows: what metrics take, the target as read, and the weights as read."""
+
+    prediction: Floats
+    target: pd.Series[Any]
+    weight: pd.Series[Any] | None
+
+
+def _score(
+    predictor: Predictor, data: Path | str, options: EvaluateOptions, tally: Tally
+) -> _Scored:
+    predictions, targets, weights = [], [], []
+    weight_column: str | None = None
+    for chunk in chunks_of(
+        predictor,
+        data,
+        read=options.read,
+        mode=options.mode,
+        chunk_rows=options.chunk_rows,
+        tally=tally,
+    ):
+        columns = list(chunk.frame.columns)
+        _require(predictor.target, columns, "The target")
+        weight_column = _weight_column(predictor, options, columns)
+        margin = predictor.margin_of(predictor.matrix(chunk.parsed))
+        predictions.append(predictor.link.predict(margin))
+        targets.append(chunk.frame[predictor.target])
+        if weight_column is not None:
+            weights.append(chunk.frame[weight_column])
+    return _Scored(
+        np.concatenate(predictions),
+        pd.concat(targets, ignore_index=True),
+        pd.concat(weights, ignore_index=True) if weights else None,
+    )
+
+
+def _require(column: str, columns: Sequence[str], role: str) -> None:
+    if column not in columns:
+        listed = ", ".join(repr(name) for name in columns[:8])
+        raise DataError(
+            f"{role} {column!r} is not in the data.",
+            hint=did_you_mean(column, columns)
+            or f"Columns: {listed}{', …' if len(columns) > 8 else ''}.",
+        )
+
+
+def _weight_column(
+    predictor: Predictor, options: EvaluateOptions, columns: Sequence[str]
+) -> str | None:
+    if options.weight_column is not None:
+        _require(options.weight_column, columns, "The weight column")
+        return options.weight_column
+    config = predictor.manifest.get("config")
+    trained = config.get("weight_column") if isinstance(config, Mapping) else None
+    return trained if trained in columns else None
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """y: (n,) class indices or values, nan where a row is left out.  kept: (n,) True elsewhere."""
+
+    y: Floats
+    n_missing: int
+    unknown: Mapping[str, int]
+
+    @property
+    def kept(self) -> Mask:
+        return ~np.isnan(self.y)
+
+
+def _decode(predictor: Predictor, target: pd.Series[Any], *, lenient: bool) -> _Decoded:
+    """The target as metrics take it; DataError for cells that the model cannot know."""
+    cells = read_cells(target)
+    if predictor.task.is_classification:
+        y, wrong = label_indices(cells, predictor.classes)
+    else:
+        formats = number_formats(cells.texts) if cells.source == "text" else {}
+        y, wrong = parse_number_cells(cells, formats)
+    unknown = Counter(cells.text_at(int(row)) for row in np.flatnonzero(wrong))
+    if unknown and not lenient:
+        row = int(np.flatnonzero(wrong)[0]) + 1
+        raise _unknown_error(predictor, unknown, row)
+    return _Decoded(y, int((np.isnan(y) & ~wrong).sum()), dict(unknown.most_common()))
+
+
+def label_indices(cells: Cells, classes: Sequence[str]) -> tuple[Floats, Mask]:
+    """((n,) class indices, nan = no class; (n,) True for labels that are not among `classes`).
+
+    A label is found by its text, else by its number ('1.0' is the class '1') or, for booleans,
+    whatever the capitals, if that names one class only. Words for "no value" are missing.
+    """
+    codes, texts = cells.distinct()
+    found = {label: float(i) for i, label in enumerate(classes)}
+    numbers = parse_numbers(np.asarray(classes, dtype=object), {})
+    values = parse_numbers(texts, {})
+    by_word = [label.lower() for label in classes]
+    soft = is_soft_missing(texts)
+    index = np.full(len(texts) + 1, np.nan)  # the last entry is taken by missing cells
+    wrong = np.zeros(len(texts) + 1, dtype=bool)
+    for i, text in enumerate(texts):
+        same = np.flatnonzero(numbers == values[i])
+        if text in found:
+            index[i] = found[text]
+        elif len(same) == 1:
+            index[i] = float(same[0])
+        elif cells.source == "boolean" and by_word.count(text.lower()) == 1:
+            index[i] = float(by_word.index(text.lower()))
+        else:
+            wrong[i] = not soft[i]
+    return index[codes], wrong[codes]
+
+
+def _unknown_error(predictor: Predictor, unknown: Counter[str], row: int) -> DataError:
+    n_rows = unknown.total()
+    named = ", ".join(f"{text!r} ({n:,})" for text, n in unknown.most_common(_NAMED))
+    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    where = f"{n_rows:,} row{'s' if n_rows != 1 else ''}, the first is row {row}"
+    if predictor.task.is_classification:
+        shown = ", ".join(repr(label) for label in predictor.classes[:_NAMED])
+        dots = ", …" if len(predictor.classes) > _NAMED else ""
+        what = f"labels that the model does not know: {named}{more} in {where}"
+        hint = f"The classes are {shown}{dots}. Use --lenient to leave such rows out."
+    else:
+        what = f"cells that are not finite numbers: {named}{more} in {where}"
+        hint = "Correct them, or use --lenient to leave such rows out."
+    return DataError(f"Target {predictor.target!r} holds {what}.", hint=hint)
+
+
+def _weights(column: pd.Series[Any], keep: Mask) -> Floats:
+    """(n_kept,) weights; DataError naming the first row whose weight is no number >= 0."""
+    cells = read_cells(column)
+    values, _ = parse_number_cells(cells, {})
+    wrong = keep & ~(values >= 0)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"The weight column {str(column.name)!r} holds {cells.text_at(row)!r} in row "
+            f"{row + 1}, which is not a number of at least 0.",
+            hint="Correct it, or choose another --weight-column.",
+        )
+    kept = values[keep]
+    if len(kept) and not kept.any():
+        raise DataError(f"The weight column {str(column.name)!r} is 0 in every row with a target.")
+    return kept
+
+
+def _scores(
+    predictor: Predictor,
+    metrics: Sequence[Metric],
+    rows: tuple[Floats, Floats, Floats | None],
+    *,
+    all_: bool,
+) -> dict[str, float]:
+    y, prediction, weight = rows
+    threshold = 0.5 if predictor.threshold is None else predictor.threshold
+    scores = {
+        metric.name: score_probabilities(metric, y, prediction, weight, threshold)
+        for metric in metrics
+    }
+    if all_:
+        every = evaluate_all(predictor.task, y, prediction, weight, threshold=threshold)
+        scores |= {name: score for name, score in every.items() if name not in scores}
+    return scores

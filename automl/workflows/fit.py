@@ -1,0 +1,193 @@
+"""`fit`: from a table and a target column to a bundle. Reads as the story of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from automl import plugins
+from automl.budget import Budget
+from automl.config import FitConfig
+from automl.data.folds import Folds, make_folds
+from automl.errors import ConfigError
+from automl.features.preprocess import Preprocessor
+from automl.features.recipes import plan_recipes
+from automl.ledger import Ledger, Progress, Silent
+from automl.metrics._lookup import default_metric, get_metric
+from automl.search.executors.base import Executor
+from automl.search.journal import Journal
+from automl.search.setup import Goal, pursue
+from automl.search.store import RunData
+from automl.workflows.finish import Finish
+from automl.workflows.output import RunFolder, bundle_place
+from automl.workflows.plan import Plan
+from automl.workflows.result import FitResult
+from automl.workflows.training_table import TrainingTable, load_training_table
+
+
+def fit(
+    data: Any,
+    config: FitConfig | None = None,
+    *,
+    origins: Mapping[str, str] | None = None,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+    in_process: bool = False,
+    **options: Any,
+) -> FitResult:
+    """Train, validate, blend and explain a model of `data` and write its bundle.
+
+    data: path of a CSV, Parquet, Arrow or JSON-lines file, "-" for standard input, or a pandas
+        DataFrame.  config, options: the settings of `automl fit`; options are the fields of
+        FitConfig and win over `config`: `fit("data.csv", target="y", time_budget=60)`.
+    origins: where each setting came from, for the record.  budget: a clock that already runs.
+    progress: who is told; nobody by default.  in_process: train in this process, one fold at a
+        time; slower on several cores, but without the second that starting processes takes.
+    Raises ConfigError or DataError for what the caller can mend, SearchError if every candidate
+    failed.
+    """
+    config = _configured(config, options)
+    ledger = Ledger(progress or Silent())
+    budget = budget or Budget(config.time_budget)
+    engines = _engines(config)
+    if config.metric is not None:
+        get_metric(config.metric)  # an unknown name is said before anything is read
+    with RunFolder(bundle_place(data, config), temp_dir=config.temp_dir) as run:
+        executor = _executor(data, config, engines, run, in_process=in_process)
+        try:
+            ledger.progress.stage("Reading")
+            table = load_training_table(data, config, ledger)
+            goal = _goal(table, config, ledger)
+            preprocessor, run_data, folds = _prepare(table, goal, config, executor, ledger)
+            plan = Plan(config, budget, table, goal, engines, executor.n_workers)
+            run_data, folds = plan.within_budget(run_data, folds, ledger)
+            run_data.write(run.store)
+            executor.open(run.store)
+            journal = Journal(run.path / "journal.jsonl")
+            journal.write("start", config=config.to_json(), data=table.digest)
+            try:
+                ledger.progress.stage("Race")
+                race = plan.race(run_data, folds, executor, run.trials, journal, ledger)
+                race.run()
+                finish = Finish(
+                    config=config,
+                    origins=dict(origins or {}),
+                    plan=plan,
+                    table=table,
+                    preprocessor=preprocessor,
+                    goal=goal,
+                    data=run_data,
+                    folds=folds,
+                    race=race,
+                    run=run,
+                    ledger=ledger,
+                )
+                return finish.bundle(journal)
+            finally:
+                journal.close()
+        finally:
+            executor.close()
+
+
+def _configured(config: FitConfig | None, options: Mapping[str, Any]) -> FitConfig:
+    if config is None and "trials" in options and "time_budget" not in options:
+        options = {**options, "time_budget": None}
+    config = FitConfig(**options) if config is None else replace(config, **options)
+    if not config.target:
+        raise ConfigError("No target column is given.", hint="Name it with --target COLUMN.")
+    return config
+
+
+def _engines(config: FitConfig) -> tuple[str, ...]:
+    known = plugins.names("automl.engines")
+    for name in config.engines:
+        plugins.load("automl.engines", name, "ENGINE")
+    return tuple(name for name in known if not config.engines or name in config.engines)
+
+
+def _executor(
+    data: Any, config: FitConfig, engines: tuple[str, ...], run: RunFolder, *, in_process: bool
+) -> Executor:
+    """Workers that import the boosters while the table is read."""
+    if in_process:
+        from automl.search.executors.inline import InlineExecutor
+
+        return InlineExecutor()
+    from automl.search.cores import plan_workers
+    from automl.search.executors.local import LocalExecutor
+
+    threads = config.threads
+    if threads is None and config.time_budget is None:
+        threads = 1  # the trees of a run without a clock must not depend on the machine's cores
+    workers, threads, _ = plan_workers(config.workers, threads, matrix_bytes=_size(data))
+    return LocalExecutor(workers, threads=threads, engines=engines, log=run.log)
+
+
+def _size(data: Any) -> int:
+    """About the bytes of the matrix that `data` becomes."""
+    if hasattr(data, "memory_usage"):
+        return int(data.memory_usage(index=False).sum())
+    path = Path(str(data))
+    packed = 6 if path.suffix.lower() in (".gz", ".zst", ".parquet") else 1
+    return path.stat().st_size * packed if path.is_file() else 0
+
+
+def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
+    task = table.target.task
+    metric = get_metric(config.metric) if config.metric else default_metric(task)
+    if metric.log_target and (table.target.y < 0).any():
+        raise ConfigError(
+            f"Metric {metric.name!r} needs a target of zero or more; {config.target!r} has "
+            "negative values.",
+            hint="Use rmse or mae.",
+        )
+    if config.class_weight != "none" and not task.is_classification:
+        raise ConfigError("--class-weight needs a classification, and this is a regression.")
+    chosen = "chosen by --metric" if config.metric else f"the default for {task.value}"
+    ledger.add("task", f"metric: {metric.name}", chosen)
+    return pursue(metric, task, table.target.y, table.weight, class_weight=config.class_weight)
+
+
+def _prepare(
+    table: TrainingTable, goal: Goal, config: FitConfig, executor: Executor, ledger: Ledger
+) -> tuple[Preprocessor, RunData, Folds]:
+    """The matrix, the folds, and what the workers share."""
+    preprocessor, matrix = Preprocessor.fit(table.parsed, table.schema)
+    target = table.target
+    folds = make_folds(
+        target.y,
+        target.task,
+        n_classes=len(target.classes),
+        n_cells=matrix.n_rows * matrix.n_features,
+        seed=config.seed,
+        n_folds=config.folds,
+        holdout=config.holdout,
+        groups=table.groups,
+        times=table.times,
+        duplicates=table.duplicates,
+    )
+    ledger.add("folds", f"validation: {folds.scheme}, {len(folds.splits)} splits", folds.reason)
+    named = {"singletons": folds.singletons, "rare": folds.rare}
+    for classes in filter(None, named.values()):
+        labels = ", ".join(repr(target.classes[c]) for c in classes[:5])
+        ledger.add("folds", f"classes with few rows: {labels}", warning=True)
+    for warning in folds.warnings:
+        ledger.add("folds", warning, warning=True)
+    data = RunData(
+        matrix=matrix,
+        y=goal.y,
+        weight=goal.weight,
+        groups=table.duplicates if table.groups is None else table.groups,
+        splits=folds.splits,
+        task=target.task,
+        n_classes=len(target.classes),
+        objective=goal.objective,
+        quantile=goal.metric.quantile,
+        plans=plan_recipes(matrix, seed=config.seed),
+        seed=config.seed,
+        threads=executor.threads,
+        inner_stop=0.0 if len(folds.splits) > folds.n_repeats else 0.15,
+    )
+    return preprocessor, data, folds

@@ -1,0 +1,225 @@
+"""How a run spends its budget: folds that fit, when the race ends, what the end will cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from automl.budget import Budget
+from automl.config import FitConfig
+from automl.data.folds import Folds, make_folds
+from automl.engines.base import TableSize
+from automl.errors import ConfigError
+from automl.ledger import Ledger
+from automl.search.baseline import baseline_margins, objective_loss
+from automl.search.costs import Costs
+from automl.search.crossval import load_engine
+from automl.search.executors.base import Executor
+from automl.search.journal import Journal
+from automl.search.portfolio import portfolio
+from automl.search.race import Race, RaceRules
+from automl.search.scoring import Scorer
+from automl.search.setup import Goal, fold_seconds
+from automl.search.ship import refit_seconds
+from automl.search.store import RunData
+from automl.search.studies import Studies
+from automl.workflows.training_table import TrainingTable
+
+MAX_TREES = 2000
+PATIENCE = 40
+MAX_MEMBERS = 8
+MAX_REFIT_MEMBERS = 3
+# Writing, syncing and renaming the bundle, ending the workers and the interpreter, measured on
+# two cores: 0.25 s for small tables; the rest is for slower disks.
+_END_SECONDS = 0.45
+# Choosing blend, temperature and threshold: seconds per validated row, output and second of it
+# (20,000 rows at most), measured with roc_auc, the slowest of the usual metrics.
+_CHOOSE_SECONDS = 0.15
+_CHOOSE_PER_ROW = 2.5e-5
+# Of a split's predicted seconds, the share that still gives a model worth shipping.
+_WORTH = 0.1
+
+
+class Plan:
+    """The clock's side of one run; without a time budget it plans nothing away."""
+
+    def __init__(
+        self,
+        config: FitConfig,
+        budget: Budget,
+        table: TrainingTable,
+        goal: Goal,
+        engines: tuple[str, ...],
+        n_workers: int,
+    ) -> None:
+        self.config, self.budget = config, budget
+        self._table, self._goal = table, goal
+        self._engines, self._n_workers = engines, n_workers
+        self._race: Race | None = None
+        self._data: RunData | None = None
+
+    # -- before the race ------------------------------------------------------------------------
+
+    def within_budget(self, data: RunData, folds: Folds, ledger: Ledger) -> tuple[RunData, Folds]:
+        """The folds, or a single holdout where the budget has no time for them.
+
+        Raises ConfigError naming the least budget where not even one model fits.
+        """
+        if not self.budget.limited:
+            return data, folds
+        guess = self._guess(data)
+        left = self.budget.left() - self.reserve(data)
+        waves = math.ceil(len(data.splits) / self._n_workers)
+        if left >= 2 * _WORTH * guess * waves or len(data.splits) == 1:
+            need = _WORTH * guess * waves
+        else:
+            need = _WORTH * guess * 2  # one split, and its refit on all rows
+            if left >= need and self.config.folds is None:
+                return self._single_holdout(data, ledger)
+        if left < max(need, 0.05):
+            raise self.too_small(need - left)
+        return data, folds
+
+    def too_small(self, missing: float) -> ConfigError:
+        """The error that names the least budget, `missing` seconds above this one."""
+        least = math.ceil((self.budget.seconds or 0.0) + max(missing, 0.0) * 1.2 + 0.5)
+        return ConfigError(
+            f"A time budget of {self.budget.seconds:g} s is too small for this table: "
+            "no model could be trained in it.",
+            hint=f"Give at least --time-budget {least}s, or use fewer rows with --sample.",
+        )
+
+    def _single_holdout(self, data: RunData, ledger: Ledger) -> tuple[RunData, Folds]:
+        target = self._table.target
+        folds = make_folds(
+            target.y,
+            target.task,
+            n_classes=len(target.classes),
+            n_cells=data.matrix.n_rows * data.matrix.n_features,
+            seed=self.config.seed,
+            holdout=0.2,
+            groups=self._table.groups,
+            times=self._table.times,
+            duplicates=self._table.duplicates,
+        )
+        ledger.add(
+            "folds",
+            "a single holdout instead of folds",
+            "the time budget has no room for folds",
+            warning=True,
+        )
+        return replace(data, splits=folds.splits, inner_stop=0.15), folds
+
+    def _guess(self, data: RunData) -> float:
+        return fold_seconds(self._size(data), data.n_outputs)
+
+    def _size(self, data: RunData) -> TableSize:
+        return TableSize(
+            n_rows=data.matrix.n_rows,
+            n_features=data.matrix.n_features,
+            n_categorical=len(data.matrix.categorical),
+            n_classes=data.n_classes,
+        )
+
+    # -- the race -------------------------------------------------------------------------------
+
+    def race(
+        self,
+        data: RunData,
+        folds: Folds,
+        executor: Executor,
+        folder: Path,
+        journal: Journal,
+        ledger: Ledger,
+    ) -> Race:
+        """The race over portfolio and studies, ready to run."""
+        self._data, goal = data, self._goal
+        refit = self.config.refit or folds.refit
+        size = self._size(data)
+        scorer = Scorer(
+            goal.metric,
+            goal.task,
+            goal.link,
+            self._table.target.y,
+            self._table.weight,
+            data.splits,
+        )
+        engines = [
+            name for name in self._engines if data.objective in load_engine(name).objectives
+        ]
+        spaces = {
+            (name, recipe): load_engine(name).space(goal.task, size)
+            for name in engines
+            for recipe in data.plans
+        }
+        rules = RaceRules(
+            trials=self.config.trials,
+            seconds_left=self._race_seconds_left(refit),
+            max_trees=MAX_TREES,
+            patience=PATIENCE,
+            seed=self.config.seed,
+            inner_stop=data.inner_stop > 0,
+            baseline_loss=objective_loss(data, baseline_margins(data)),
+        )
+        self._race = Race(
+            executor,
+            scorer,
+            rules,
+            candidates=portfolio(engines, tuple(data.plans), size),
+            studies=Studies(spaces, seed=self.config.seed),
+            costs=Costs(self._guess(data)),
+            folder=folder,
+            journal=journal,
+            ledger=ledger,
+            watch=lambda race: ledger.progress.board(
+                race.board(
+                    blend={},
+                    blend_score=None,
+                    spent=self.budget.spent(),
+                    budget=self.budget.seconds,
+                )
+            ),
+        )
+        return self._race
+
+    def _race_seconds_left(self, refit: bool) -> Callable[[], float]:
+        def left() -> float:
+            assert self._data is not None
+            seconds = self.budget.left() - self.reserve(self._data)
+            return seconds - self._refit_reserve() if refit else seconds
+
+        return left
+
+    def reserve(self, data: RunData) -> float:
+        """Seconds that everything after training needs, refitting excepted."""
+        if not self.budget.limited:
+            return 0.0
+        rows = min(sum(len(split.valid) for split in data.splits), 20_000)
+        choosing = _CHOOSE_SECONDS + _CHOOSE_PER_ROW * rows * data.n_outputs
+        return _END_SECONDS + choosing + self.explain_seconds()
+
+    def explain_seconds(self) -> float:
+        """Seconds kept for the SHAP values."""
+        if not self.budget.limited:
+            return math.inf
+        return float(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
+
+    def _refit_reserve(self) -> float:
+        """Seconds for refitting the best trials on all rows, side by side on the workers."""
+        assert self._data is not None
+        done = self._race.done if self._race is not None else []
+        if not done:
+            return 1.5 * self._guess(self._data) * _WORTH
+        best = sorted(done, key=lambda trial: trial.loss or 0.0)[: self.max_members(refit=True)]
+        seconds = [refit_seconds(trial, self._data) for trial in best]
+        return 0.1 + 1.2 * max(max(seconds), sum(seconds) / self._n_workers)
+
+    def max_members(self, *, refit: bool) -> int:
+        """How many members a blend may have."""
+        if self.config.single:
+            return 1
+        return MAX_REFIT_MEMBERS if refit and self.budget.limited else MAX_MEMBERS

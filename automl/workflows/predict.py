@@ -1,0 +1,240 @@
+"""Score a table with a bundle, chunk by chunk, every row in its place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from automl.data.read import ReadOptions
+from automl.data.schema import ParsedTable
+from automl.data.write import format_of, writing
+from automl.errors import ConfigError, DataError, did_you_mean
+from automl.model.bundle import load_bundle
+from automl.workflows._rows import CHUNK_ROWS, EXPLAINED_CHUNK_ROWS, Tally, chunks_of
+
+if TYPE_CHECKING:
+    from automl.model.predictor import Mode, Predictor
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What the scored table holds, and how strictly the rows are taken.
+
+    proba: add a probability per class.  keep: columns of the data to carry along, also as "a,b";
+    "all" = each.
+    explain: number of reasons per row.  mode: "default", "lenient" (missing columns are scored as
+    missing) or "strict" (the first wrong cell or unseen level is an error).
+    format: "csv", "parquet" or "jsonl"; None = by the name of the output, else CSV.
+    chunk_rows: rows in memory at a time; None = a size that fits what is asked for.
+    """
+
+    proba: bool = False
+    keep: tuple[str, ...] = ()
+    explain: int = 0
+    mode: Mode = "default"
+    format: str | None = None
+    chunk_rows: int | None = None
+    read: ReadOptions = field(default_factory=ReadOptions)
+
+
+@dataclass(frozen=True)
+class PredictReport:
+    """What happened while a table was scored.
+
+    seconds: from the first row read to the last row written.  output: the file; None = a stream.
+    """
+
+    seconds: float
+    output: str | None
+    cells: Tally
+
+    @property
+    def n_rows(self) -> int:
+        return self.cells.n_rows
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.n_rows / max(self.seconds, 1e-9)
+
+    def to_json(self) -> dict[str, Any]:
+        speed = {"seconds": self.seconds, "rows_per_second": self.rows_per_second}
+        return {"output": self.output, **speed, **self.cells.to_json()}
+
+
+def predict_file(
+    bundle: Path | str | Predictor,
+    data: Path | str,
+    output: Path | str | BinaryIO,
+    *,
+    options: PredictOptions | None = None,
+) -> PredictReport:
+    """Score the table `data` into `output`, a file or an open binary stream.
+
+    As many rows come out as go in, in the same order; memory does not grow with the file. A file
+    appears under its name only when it is complete. The columns are those of `predict_table`.
+    Raises ConfigError if the output would replace an input; DataError as the mode asks.
+    """
+    options = options or PredictOptions()
+    predictor = load_bundle(Path(bundle)) if isinstance(bundle, str | Path) else bundle
+    place = Path(output) if isinstance(output, str | Path) else output
+    if isinstance(place, Path):
+        inputs = [Path(data), *([Path(bundle)] if isinstance(bundle, str | Path) else [])]
+        _refuse_inputs(place, inputs)
+    check_options(predictor, options)
+    started = time.perf_counter()
+    tally = Tally()
+    chunks = chunks_of(
+        predictor,
+        data,
+        read=options.read,
+        mode=options.mode,
+        chunk_rows=options.chunk_rows or (EXPLAINED_CHUNK_ROWS if options.explain else CHUNK_ROWS),
+        tally=tally,
+    )
+    # A table that cannot be scored must not even begin an output.
+    first = next(chunks)
+    names = kept_names(predictor, list(first.frame.columns), options)
+    file_format = format_of(place if isinstance(place, Path) else None, options.format)
+    with writing(place, file_format, guard=_guarded_names(names, options)) as writer:
+        for chunk in chain([first], chunks):
+            writer.write(_scored(predictor, chunk.frame, chunk.parsed, options))
+    seconds = time.perf_counter() - started
+    return PredictReport(seconds, str(place) if isinstance(place, Path) else None, tally)
+
+
+def predict_table(
+    predictor: Predictor,
+    frame: pd.DataFrame,
+    options: PredictOptions | None = None,
+    *,
+    first_row: int = 1,
+) -> pd.DataFrame:
+    """The scored rows of `frame`, in order.
+
+    Columns: the kept ones (with `_input` after a name that is one of ours), `prediction` (label
+    text or float64), with `proba` one float64 `proba_<class>` per class in the bundle's order,
+    with `explain` `reason_<i>`, `reason_<i>_value` and `reason_<i>_contribution` for i = 1..k:
+    the columns with the largest contributions by size, in margin units towards the positive class
+    (binary), the predicted class (multiclass) or the value (regression).
+    first_row: number of the first row, for messages.
+    """
+    options = options or PredictOptions()
+    check_options(predictor, options)
+    parsed = predictor.parse(frame, options.mode, first_row)
+    return _scored(predictor, frame, parsed, options)
+
+
+def check_options(predictor: Predictor, options: PredictOptions) -> None:
+    """Raise ConfigError if the options do not fit each other or the model."""
+    if options.proba and not predictor.task.is_classification:
+        raise ConfigError(
+            f"'{predictor.target}' is a regression target and has no probabilities.",
+            hint="Leave out --proba.",
+        )
+    for name, value, least in (
+        ("--explain", options.explain, 0),
+        ("--chunk-rows", options.chunk_rows, 1),
+    ):
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {value}, but must be at least {least}.")
+
+
+def kept_names(
+    predictor: Predictor, columns: Sequence[str], options: PredictOptions
+) -> dict[str, str]:
+    """Output name by name of each kept column, in output order.
+
+    Raises DataError for a column to keep that the data lack.
+    """
+    wanted: list[str] = []
+    for asked in options.keep:
+        if asked in columns:  # before all else: a name may hold commas, or be "all"
+            wanted.append(asked)
+        elif asked == "all":
+            wanted += columns
+        else:
+            wanted += [name.strip() for name in asked.split(",") if name.strip()]
+    for name in wanted:
+        if name not in columns:
+            raise DataError(
+                f"The column {name!r} to keep is not in the data.",
+                hint=did_you_mean(name, columns) or f"Columns: {', '.join(map(repr, columns))}.",
+            )
+    taken = {*_own_names(predictor, options), *wanted}
+    own = set(_own_names(predictor, options))
+    names: dict[str, str] = {}
+    for name in wanted:
+        names.setdefault(name, _free_name(name, taken) if name in own else name)
+        taken.add(names[name])
+    return names
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    free = f"{name}_input"
+    i = 2
+    while free in taken:
+        free, i = f"{name}_input{i}", i + 1
+    return free
+
+
+def _own_names(predictor: Predictor, options: PredictOptions) -> list[str]:
+    names = ["prediction"]
+    if options.proba:
+        names += [f"proba_{label}" for label in predictor.classes]
+    for i in range(1, _n_reasons(predictor, options) + 1):
+        names += [f"reason_{i}", f"reason_{i}_value", f"reason_{i}_contribution"]
+    return names
+
+
+def _n_reasons(predictor: Predictor, options: PredictOptions) -> int:
+    return min(options.explain, len(predictor.columns))
+
+
+def _guarded_names(names: dict[str, str], options: PredictOptions) -> list[str]:
+    """Output columns whose text comes from the data; labels stay the text of the file."""
+    return [*names.values(), *(f"reason_{i}_value" for i in range(1, options.explain + 1))]
+
+
+def _scored(
+    predictor: Predictor, frame: pd.DataFrame, parsed: ParsedTable, options: PredictOptions
+) -> pd.DataFrame:
+    names = kept_names(predictor, list(frame.columns), options)
+    scored: dict[str, Any] = {
+        name: frame[column].reset_index(drop=True) for column, name in names.items()
+    }
+    if options.explain:
+        explanation = predictor.explain(frame, parsed)
+        margin = np.asarray(explanation.margin, dtype=np.float64).reshape(len(frame), -1)
+    else:
+        margin = predictor.margin_of(predictor.matrix(parsed))
+    if predictor.task.is_classification:
+        proba = predictor.link.probabilities(margin)
+        scored["prediction"] = pd.Series(predictor.labels(proba), dtype="str")
+        if options.proba:
+            scored |= {f"proba_{label}": proba[:, j] for j, label in enumerate(predictor.classes)}
+    else:
+        scored["prediction"] = predictor.link.values(margin)
+    if options.explain:
+        scored |= explanation.top(options.explain).to_frame().to_dict("series")
+    return pd.DataFrame(scored)
+
+
+def _refuse_inputs(output: Path, inputs: Sequence[Path]) -> None:
+    """Raise ConfigError if writing `output` would change the data or the bundle."""
+    target = output.resolve()
+    for path in inputs:
+        source = path.resolve()
+        inside = source.is_dir() and source in target.parents
+        same = output.exists() and source.exists() and output.samefile(path)
+        if target == source or inside or same:
+            raise ConfigError(
+                f"The output '{output}' would write over the input '{path}'.",
+                hint="Pass another --output.",
+            )
