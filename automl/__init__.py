@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from automl.estimators import AutoMLRegressor as AutoMLRegressor
     from automl.model.bundle import load as load
     from automl.model.predictor import Predictor as Predictor
-    from automl.result import FitResult as FitResult
+    from automl.workflows.result import FitResult as FitResult
     from automl.workflows.fit import fit as fit
 
     __version__: str
@@ -28,7 +28,7 @@ _HOME = {
     "AutoMLClassifier": "automl.estimators",
     "AutoMLRegressor": "automl.estimators",
     "FitConfig": "automl.config",
-    "FitResult": "automl.result",
+    "FitResult": "automl.workflows.result",
     "Predictor": "automl.model.predictor",
     "fit": "automl.workflows.fit",
     "load": "automl.model.bundle",

@@ -18,6 +18,7 @@ from automl.forms import (
     DELIMITER,
     ENCODING,
     FLAG,
+    PATH,
     SAMPLE,
     SHARE,
     TEXT,
@@ -47,7 +48,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 def _option(
     default: Any, form: Form, group: str, help: str, *, metavar: str | None = None, **more: Any
 ) -> Any:
-    """A field of FitConfig. more: `short` ("-o"), `choices`, words for shell completion."""
+    """A field of FitConfig.
+
+    more: `short` ("-o"); `choices`, the words for shell completion; `shown`, the default in help.
+    """
     nullable = default is None or form is TIME_LIMIT
     metadata = {"help": help, "form": form, "group": group, "metavar": metavar, **more}
     metadata["nullable"] = nullable
@@ -77,10 +81,20 @@ class FitConfig:
     target: str = _option("", TEXT, _MAIN, "Column to predict", metavar="COLUMN", short="-t")
     task: str | None = _chosen(None, _MAIN, "Set the task instead of detecting it", Task)
     metric: str | None = _option(
-        None, TEXT, _MAIN, "Score to optimise, such as roc_auc, log_loss, rmse", metavar="NAME"
+        None,
+        TEXT,
+        _MAIN,
+        "Score to optimise, such as roc_auc, log_loss, rmse",
+        metavar="NAME",
+        shown="by task",
     )
     time_budget: float | None = _option(
-        300.0, TIME_LIMIT, _MAIN, "Limit wall time: 90, 60s, 5m, 1h30m, none", metavar="TIME"
+        300.0,
+        TIME_LIMIT,
+        _MAIN,
+        "Limit wall time: 90, 60s, 5m, 1h30m, none",
+        metavar="TIME",
+        shown="5m",
     )
     trials: int | None = _option(
         None, whole(1), _MAIN, "Stop after so many trials; alone: no time limit", metavar="N"
@@ -88,11 +102,17 @@ class FitConfig:
     preset: str = _chosen("balanced", _MAIN, "Start from these settings", PRESETS)
 
     output: str | None = _option(
-        None, TEXT, _OUTPUT, "Write the bundle here", metavar="FOLDER", short="-o"
+        None,
+        PATH,
+        _OUTPUT,
+        "Write the bundle here",
+        metavar="FOLDER",
+        short="-o",
+        shown="DATA-model",
     )
     force: bool = _option(False, FLAG, _OUTPUT, "Replace a bundle that is there")
     temp_dir: str | None = _option(
-        None, TEXT, _OUTPUT, "Keep temporary files in this folder", metavar="FOLDER"
+        None, PATH, _OUTPUT, "Keep temporary files in this folder", metavar="FOLDER"
     )
 
     column: Mapping[str, str] = _option(
@@ -152,7 +172,12 @@ class FitConfig:
     )
 
     folds: int | None = _option(
-        None, whole(2), _FOLDS, "Cross-validate with so many folds", metavar="N"
+        None,
+        whole(2),
+        _FOLDS,
+        "Cross-validate with so many folds",
+        metavar="N",
+        shown="by table size",
     )
     holdout: float | None = _option(
         None,
@@ -163,13 +188,18 @@ class FitConfig:
     )
 
     engines: tuple[str, ...] = _option(
-        (), words(split=True), _SEARCH, "Use only these boosting libraries", metavar="NAME,..."
+        (),
+        words(split=True),
+        _SEARCH,
+        "Use only these boosting libraries",
+        metavar="NAME,...",
+        shown="all",
     )
     single: bool = _option(False, FLAG, _SEARCH, "Ship the best single model, no blend")
     refit: bool = _option(False, FLAG, _SEARCH, "Ship one model fitted on all rows")
     seed: int = _option(0, whole(0), _SEARCH, "Seed of everything random", metavar="N")
     workers: int | None = _option(
-        None, whole(1), _SEARCH, "Train in so many processes", metavar="N"
+        None, whole(1), _SEARCH, "Train in so many processes", metavar="N", shown="by cores"
     )
     threads: int | None = _option(
         None, whole(1), _SEARCH, "Threads of each training process", metavar="N"

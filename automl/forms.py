@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 import operator
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -91,6 +92,10 @@ def _read_text(value: Any) -> str:
     if not isinstance(value, str) or value == "":
         raise ValueError
     return value
+
+
+def _read_path(value: Any) -> str:
+    return _read_text(os.fspath(value))
 
 
 def _read_flag(value: Any) -> bool:
@@ -204,6 +209,7 @@ def read_direction(value: Any) -> int:
 
 
 TEXT = Form("a text that is not empty", _read_text, (str,))
+PATH = Form("a path", _read_path, (str, os.PathLike))
 FLAG = Form("true or false", _read_flag, (bool,))
 TIME_LIMIT = Form(
     "a time above zero like 90, 60s, 5m, 1h30m or 2d", _read_limit, (int, float, str)

@@ -38,7 +38,7 @@ def ranked(board: Board) -> list[BoardRow]:
 
 
 def drawn(board: Board, height: int, width: int, *, ended: bool = False) -> RenderableType:
-    """The leaderboard, the blend's score and, unless `ended`, the progress; cut to the terminal."""
+    """The leaderboard, the blend's score and, unless `ended`, the progress; cut to the screen."""
     from rich.console import Group
     from rich.text import Text
 

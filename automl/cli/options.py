@@ -86,11 +86,10 @@ def _field_option(item: Field[Any], help: str | None = None) -> Callable[[Comman
 
 
 def _default_note(item: Field[Any]) -> str:
-    default = default_of(item)
+    default = item.metadata.get("shown", default_of(item))
     if default is None or isinstance(default, bool) or default in ("", (), {}):
         return ""
-    shown = f"{default / 60:g}m" if item.name == "time_budget" else default
-    return f"  [{shown}]"
+    return f"  [{default}]"
 
 
 def _completion(

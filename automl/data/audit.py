@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 # At most so many cells are looked at for leaks, about half a second; larger tables are sampled.
 _LEAK_CELLS = 8_000_000
 _LEAK_LEAST_ROWS = 2_000
-# A single honest column rarely gets there: on ten public tables the best reach 0.95 and 0.93.
+# Honest columns stay far below: on ten public tables the best one has AUC 0.93, the best R² 0.88.
 _LEAK_AUC = 0.99
 _LEAK_R2 = 0.999
 # Rows of the rarer side that a score, or a copy, needs before it counts as evidence.
@@ -114,7 +114,8 @@ def _leaks(
 def _halves(
     y: Floats, duplicates: IntArray | None, n_classes: int, seed: int, *, n_columns: int
 ) -> _Halves:
-    rng = np.random.default_rng(seed)
+    # Its own stream: data simulated from the same seed must not follow the halves.
+    rng = np.random.default_rng([seed, 7])
     size = max(_LEAK_LEAST_ROWS, _LEAK_CELLS // n_columns)
     rows = np.arange(len(y))
     if size < len(y):
@@ -231,9 +232,8 @@ def _value_score(cells: Floats | IntArray, halves: _Halves) -> str | None:
     present = None if _is_coded(cells) else ~np.isnan(cells)
     if present is not None and (known := learn & present).any():
         # Straight lines between the bins: steps alone cannot follow a smooth function so closely.
-        centre = np.bincount(bins[known], cells[known], minlength=n_bins)
-        full = np.flatnonzero(np.bincount(bins[known], minlength=n_bins))
-        centre = centre[full] / counts[full]
+        full = np.unique(bins[known])
+        centre = np.bincount(bins[known], cells[known], minlength=n_bins)[full] / counts[full]
         line = np.interp(cells[~learn & present], centre, level[full])
         guess[present[~learn]] = line
     target = y[~learn]
@@ -271,7 +271,8 @@ def _duplicates(duplicates: IntArray, y: Floats, task: Task) -> list[Finding]:
     if task.is_classification:
         pairs = np.unique(ids * (int(y.max()) + 1) + y.astype(np.int64))
         mixed = np.bincount(pairs // (int(y.max()) + 1)) > 1
-        text += f"; {int(counts[mixed].sum()):,} rows have equals of another class"
+        if mixed.any():
+            text += f"; {int(counts[mixed].sum()):,} rows have equals of another class"
     hint = "Copies are kept in one fold. Remove them if they were written twice by mistake."
     return [Finding("duplicates", None, f"{text}.", hint)]
 

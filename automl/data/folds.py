@@ -200,7 +200,9 @@ def _dealt_folds(
     plan = _fitting_plan(int((~pinned).sum()), plan, warnings, grouped=grouped)
     splits: list[Split] = []
     for repeat in range(plan.repeats):
-        part = deal(units, plan.share, pinned=pinned, seed=[table.seed, repeat])[units.of_row]
+        # Counted from 1, since [seed, 0] is the stream of the bare seed.
+        seed = [table.seed, repeat + 1]
+        part = deal(units, plan.share, pinned=pinned, seed=seed)[units.of_row]
         parts = [1] if plan.holdout else range(len(plan.share))
         splits += [
             Split(np.flatnonzero(part != p), np.flatnonzero(part == p), repeat) for p in parts

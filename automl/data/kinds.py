@@ -150,7 +150,12 @@ def _of_texts(cells: Cells) -> Finding:
         return Finding(Kind.BOOLEAN, f"only {pair[0]}/{pair[1]}")
     coded = has_leading_zeros(texts)
     if not coded and not soft.all():
-        finding = _numbers_as_text(cells, soft) or _dates_as_text(cells, soft)
+        # 20160702 is a number, too; a column of text where all are dates is not.
+        compact = all(len(text) == 8 for text in texts[~soft])
+        first, second = _numbers_as_text, _dates_as_text
+        if compact:
+            first, second = second, first
+        finding = first(cells, soft) or second(cells, soft)
         if finding:
             return finding
     n_rows, n_unique = int(counts.sum()), len(texts)

@@ -25,7 +25,7 @@ _MAX_CLASSES = 1_000  # more, and more than half of the rows unique: names, not 
 _MAX_CLASS_NUMBERS = 20  # distinct whole numbers that may still be classes
 # So few whole numbers are classes even with gaps (codes such as 200, 404, 500) …
 _FEW = 5
-_ROWS_PER_FEW = 20  # … if each stands for so many rows on average
+_ROWS_PER_FEW = 10  # … if each stands for so many rows on average
 _TAIL = 0.05  # share of rows in the upper third of the values that makes a count's long tail
 _RARE = 0.01  # share of rows of the highest of few counts
 # A column of numbers with at most this share of other texts has typing errors, not labels.

@@ -21,6 +21,11 @@ MAX_SPLITS = 10
 MAX_SPLIT_BYTES = 1 << 30
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of `text`."""
+    return frozenset(text.split())
+
+
 def check_names(engine: str, params: Params, known: frozenset[str]) -> None:
     """Raise ConfigError for a parameter that is not in `known`; the libraries ignore those."""
     for name in params:
@@ -77,7 +82,7 @@ class Splits(Generic[T]):
     def get(
         self, train: IntArray, valid: IntArray | None, *, n_bytes: int, make: Callable[[], T]
     ) -> T:
-        """The split of these rows; `make`, which takes about `n_bytes`, is called for a new one."""
+        """The split of these rows; a new one comes from `make` and takes about `n_bytes`."""
         key = _digest(train, valid)
         if key in self._kept:
             self._kept.move_to_end(key)

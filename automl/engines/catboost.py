@@ -19,6 +19,7 @@ from automl.engines._training import (
     monotone_signs,
     outputs,
     round_limit,
+    words,
 )
 from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
 from automl.errors import BundleError, ConfigError, DataError
@@ -34,12 +35,12 @@ _LOSSES: Final = {
     Objective.QUANTILE: "Quantile:alpha={alpha!r}",
 }
 
-_PARAMS: Final = frozenset(
-    "bagging_temperature boost_from_average boosting_type bootstrap_type border_count cat_mode "
-    "depth fold_permutation_block grow_policy l2_leaf_reg leaf_estimation_iterations "
+_PARAMS: Final = words(
+    "bagging_temperature boost_from_average boosting_type bootstrap_type border_count "
+    "cat_mode depth fold_permutation_block grow_policy l2_leaf_reg leaf_estimation_iterations "
     "leaf_estimation_method learning_rate max_ctr_complexity max_leaves min_data_in_leaf "
     "model_size_reg n_estimators one_hot_max_size random_strength rsm score_function "
-    "subsample".split()
+    "subsample"
 )
 _OURS: Final = frozenset({"cat_mode", "n_estimators"})
 
@@ -247,7 +248,7 @@ def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str,
     native |= {
         "loss_function": loss,
         # The loss on the training rows is never read; not computing it saves time.
-        "eval_metric": loss + (",hints=" if ":" in loss else ":hints=") + "skip_train~true",
+        "eval_metric": loss + (";hints=" if ":" in loss else ":hints=") + "skip_train~true",
         "iterations": round_limit(params, setup),
         "random_seed": setup.seed,
         "thread_count": setup.threads,
@@ -259,11 +260,9 @@ def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str,
     signs = monotone_signs(matrix)
     if signs is not None:
         native["monotone_constraints"] = signs
-    if native.get("subsample") is not None:
-        # The default of some losses, Bayesian, knows no subsample.
-        native.setdefault(
-            "bootstrap_type", "MVS" if setup.objective is Objective.SQUARED else "Bernoulli"
-        )
+    if "subsample" in native:
+        # Bayesian, the default of most losses, knows no subsample.
+        native.setdefault("bootstrap_type", "MVS")
     return native
 
 
@@ -280,7 +279,7 @@ def _pool(matrix: Matrix, native: bool, **fields: Any) -> Any:
         column = matrix.values[:, i]
         if feature.n_levels:
             codes = np.nan_to_num(column, nan=feature.n_levels).astype(np.int32)
-            levels = np.arange(feature.n_levels + 1)
+            levels = pd.RangeIndex(feature.n_levels + 1)
             columns[f"f{i}"] = pd.Categorical.from_codes(codes, categories=levels)
         else:
             columns[f"f{i}"] = column.astype(np.float32)

@@ -20,6 +20,7 @@ from automl.engines._training import (
     monotone_signs,
     outputs,
     round_limit,
+    words,
 )
 from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
 from automl.errors import BundleError, ConfigError
@@ -45,12 +46,12 @@ _BINNING: Final = {
     "feature_pre_filter": False,
 }
 
-_PARAMS: Final = frozenset(
-    "bagging_fraction bagging_freq cat_l2 cat_smooth colsample_bynode extra_trees feature_fraction "
-    "feature_fraction_bynode lambda_l1 lambda_l2 learning_rate max_cat_threshold "
-    "max_cat_to_onehot max_delta_step max_depth min_data_in_leaf min_data_per_group "
-    "min_gain_to_split min_sum_hessian_in_leaf monotone_constraints_method monotone_penalty "
-    "n_estimators num_leaves path_smooth".split()
+_PARAMS: Final = words(
+    "bagging_fraction bagging_freq cat_l2 cat_smooth colsample_bynode extra_trees "
+    "feature_fraction feature_fraction_bynode lambda_l1 lambda_l2 learning_rate "
+    "max_cat_threshold max_cat_to_onehot max_delta_step max_depth min_data_in_leaf "
+    "min_data_per_group min_gain_to_split min_sum_hessian_in_leaf monotone_constraints_method "
+    "monotone_penalty n_estimators num_leaves path_smooth"
 )
 
 

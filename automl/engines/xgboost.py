@@ -22,6 +22,7 @@ from automl.engines._training import (
     monotone_signs,
     outputs,
     round_limit,
+    words,
 )
 from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
 from automl.errors import BundleError, ConfigError
@@ -39,10 +40,10 @@ _LOSSES: Final = {
 
 _MAX_BIN: Final = 256  # the same for every trial, so that one QuantileDMatrix serves all
 
-_PARAMS: Final = frozenset(
-    "colsample_bylevel colsample_bynode colsample_bytree eta gamma grow_policy max_cat_threshold "
-    "max_cat_to_onehot max_delta_step max_depth max_leaves min_child_weight n_estimators "
-    "num_parallel_tree reg_alpha reg_lambda subsample".split()
+_PARAMS: Final = words(
+    "colsample_bylevel colsample_bynode colsample_bytree eta gamma grow_policy "
+    "max_cat_threshold max_cat_to_onehot max_delta_step max_depth max_leaves min_child_weight "
+    "n_estimators num_parallel_tree reg_alpha reg_lambda subsample"
 )
 
 # Levels per categorical feature that no training row had, kept in the model file.

@@ -319,7 +319,7 @@ class Race:
         trial.folds[fold.split] = fold
         trial.seconds += fold.seconds
         self.costs.seen(trial.candidate, fold.seconds)
-        self.journal.write("fold", trial=trial.number, **{**task, **result})
+        self.journal.write("fold", **{**task, **result})
         if self._prune(trial):
             trial.pending.clear()
             self._close(trial, "pruned")

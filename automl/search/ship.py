@@ -214,17 +214,19 @@ def run_all(
     """The reports of all tasks, in the order of `tasks`; those not ended in time say so."""
     waiting = list(tasks)
     reports: list[Report] = []
+    order = {id(task): i for i, task in enumerate(tasks)}
     while waiting or len(reports) < len(tasks):
         while waiting and executor.idle:
             executor.submit(waiting.pop(0))
         left = seconds_left()
-        reports += executor.wait(None if math.isinf(left) else max(left, 0.0))
+        found = executor.wait(None if math.isinf(left) else max(left, 0.0))
+        # A fold of a pruned trial may still come in from the race: it is nobody's any more.
+        reports += [report for report in found if id(report.task) in order]
         if seconds_left() <= 0 and len(reports) < len(tasks):
             executor.stop_running()
-            reports += executor.wait(0.0)
+            reports += [r for r in executor.wait(0.0) if id(r.task) in order]
             reports += [Report(task, None, "stopped: out of time") for task in waiting]
             break
-    order = {id(task): i for i, task in enumerate(tasks)}
     return sorted(reports, key=lambda report: order[id(report.task)])
 
 

@@ -14,7 +14,9 @@ import pandas as pd
 from automl.data.parse import UNSEEN
 from automl.data.read import ReadOptions, read_chunks
 from automl.data.schema import Kind, ParsedTable
-from automl.errors import DataError
+from automl.errors import ConfigError, DataError
+from automl.model.bundle import load_bundle
+from automl.search.cores import usable_cores
 
 if TYPE_CHECKING:
     from automl.model.predictor import Mode, Predictor
@@ -88,6 +90,26 @@ class Tally:
                     self.unseen[schema.columns[i].name] += unseen
 
 
+def open_predictor(bundle: Path | str | Predictor, threads: int | None) -> Predictor:
+    """The predictor in `bundle`, which scores with `threads` threads (None = every usable core).
+
+    A predictor comes back as it is unless `threads` is given. Raises BundleError; ConfigError for
+    a number of threads below 1.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"--threads is {threads}, but must be at least 1.")
+    if isinstance(bundle, str | Path):
+        predictor = load_bundle(Path(bundle))
+        threads = usable_cores() if threads is None else threads
+    else:
+        predictor = bundle
+    if threads is not None:
+        for member in predictor.members:
+            for fold in member.boosters:
+                setattr(fold.booster, "threads", threads)  # noqa: B010 - not in the protocol
+    return predictor
+
+
 def chunks_of(
     predictor: Predictor,
     data: Path | str,
@@ -103,8 +125,9 @@ def chunks_of(
     """
     options = _like_training(predictor, read)
     for table in read_chunks(data, options=options, chunk_rows=chunk_rows):
-        parsed = predictor.parse(table.frame, mode, table.first_row)
-        chunk = Chunk(table.frame, parsed, table.first_row)
+        first_row = table.first_row + 1  # people count the first row of data as row 1
+        parsed = predictor.parse(table.frame, mode, first_row)
+        chunk = Chunk(table.frame, parsed, first_row)
         tally.add(predictor, chunk)
         yield chunk
     if tally.n_rows == 0:

@@ -27,8 +27,7 @@ from automl.metrics._evaluate import evaluate_all
 from automl.metrics._lookup import get_metric
 from automl.metrics._threshold import labels_of, score_probabilities
 from automl.metrics.base import Floats, Metric
-from automl.model.bundle import load_bundle
-from automl.workflows._rows import CHUNK_ROWS, Tally, chunks_of
+from automl.workflows._rows import CHUNK_ROWS, Tally, chunks_of, open_predictor
 
 if TYPE_CHECKING:
     from automl.model.predictor import Mode, Predictor
@@ -55,6 +54,7 @@ class EvaluateOptions:
     weight_column: str | None = None
     mode: Mode = "default"
     chunk_rows: int = CHUNK_ROWS
+    threads: int | None = None
     seed: int = 0
     read: ReadOptions = field(default_factory=ReadOptions)
 
@@ -132,7 +132,7 @@ def evaluate(
     not know (unless lenient) or no row with a target; ConfigError for a metric of another task.
     """
     options = options or EvaluateOptions()
-    predictor = load_bundle(Path(bundle)) if isinstance(bundle, str | Path) else bundle
+    predictor = open_predictor(bundle, options.threads)
     started = time.perf_counter()
     metrics = chosen_metrics(predictor, options.metrics)
     tally = Tally()

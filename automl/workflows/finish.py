@@ -269,7 +269,6 @@ class Finish:
             choice.link.predict(choice.pooled),
             weight,
             threshold=0.5 if choice.threshold is None else choice.threshold,
-            n_classes=len(self.table.target.classes),
         )
         return {
             "metric": outcome.metric,

@@ -121,7 +121,7 @@ def _executor(
     threads = config.threads
     if threads is None and config.time_budget is None:
         threads = 1  # the trees of a run without a clock must not depend on the machine's cores
-    workers, threads, _ = plan_workers(config.workers, threads, matrix_bytes=_size(data))
+    workers, threads = plan_workers(config.workers, threads, matrix_bytes=_size(data))
     return LocalExecutor(workers, threads=threads, engines=engines, log=run.log)
 
 

@@ -96,7 +96,7 @@ class RunFolder:
 def _is_alive(mark: dict[str, Any]) -> bool:
     try:
         process = psutil.Process(int(mark["pid"]))
-        return abs(process.create_time() - float(mark["created"])) < 1.0
+        return bool(abs(process.create_time() - float(mark["created"])) < 1.0)
     except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError, ValueError):
         return False
 

@@ -16,8 +16,13 @@ from automl.data.read import ReadOptions
 from automl.data.schema import ParsedTable
 from automl.data.write import format_of, writing
 from automl.errors import ConfigError, DataError, did_you_mean
-from automl.model.bundle import load_bundle
-from automl.workflows._rows import CHUNK_ROWS, EXPLAINED_CHUNK_ROWS, Tally, chunks_of
+from automl.workflows._rows import (
+    CHUNK_ROWS,
+    EXPLAINED_CHUNK_ROWS,
+    Tally,
+    chunks_of,
+    open_predictor,
+)
 
 if TYPE_CHECKING:
     from automl.model.predictor import Mode, Predictor
@@ -33,6 +38,7 @@ class PredictOptions:
     missing) or "strict" (the first wrong cell or unseen level is an error).
     format: "csv", "parquet" or "jsonl"; None = by the name of the output, else CSV.
     chunk_rows: rows in memory at a time; None = a size that fits what is asked for.
+    threads: None = every usable core.
     """
 
     proba: bool = False
@@ -41,6 +47,7 @@ class PredictOptions:
     mode: Mode = "default"
     format: str | None = None
     chunk_rows: int | None = None
+    threads: int | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
 
 
@@ -82,7 +89,7 @@ def predict_file(
     Raises ConfigError if the output would replace an input; DataError as the mode asks.
     """
     options = options or PredictOptions()
-    predictor = load_bundle(Path(bundle)) if isinstance(bundle, str | Path) else bundle
+    predictor = open_predictor(bundle, options.threads)
     place = Path(output) if isinstance(output, str | Path) else output
     if isinstance(place, Path):
         inputs = [Path(data), *([Path(bundle)] if isinstance(bundle, str | Path) else [])]
@@ -222,7 +229,8 @@ def _scored(
     else:
         scored["prediction"] = predictor.link.values(margin)
     if options.explain:
-        scored |= explanation.top(options.explain).to_frame().to_dict("series")
+        table = explanation.top(options.explain).to_frame()
+        scored |= {str(name): column for name, column in table.items()}
     return pd.DataFrame(scored)
 
 

@@ -213,7 +213,7 @@ def _tell_findings(table: TrainingTable, ledger: Ledger) -> None:
         table.schema,
         table.target.y,
         table.target.task,
-        n_classes=len(table.target.classes),
+        classes=table.target.classes,
         duplicates=table.duplicates,
     )
     for finding in findings:
@@ -254,7 +254,7 @@ def _weights(frame: pd.DataFrame, config: FitConfig) -> Floats | None:
         )
     if not weight.any():
         raise DataError(f"--weight-column {config.weight_column!r} is zero in every row.")
-    return weight / weight.mean()
+    return np.asarray(weight / weight.mean())
 
 
 def _groups(frame: pd.DataFrame, config: FitConfig) -> NDArray[np.int64] | None:

@@ -94,8 +94,8 @@ def test_regression(values):
 
 
 def test_text_numbers_become_values_and_markers_missing():
-    target = infer(["1.234,5", "7,25", "-"] * 10)
-    assert target.y.tolist() == [1234.5, 7.25] * 10
+    target = infer(["1.234,5", "7,25", "0,5", "-"] * 10)
+    assert target.y.tolist() == [1234.5, 7.25, 0.5] * 10
     assert target.n_missing == 10
     assert "'-'" in target.notes[0]
 

@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,8 @@ from automl.cli.text import clean, duration, number, score_text
 from automl.config import FitConfig, resolve
 
 if TYPE_CHECKING:
-    from automl.result import FitResult
+    from automl.workflows.result import FitResult
 
-_COMPRESSED = frozenset({".gz", ".zst"})
 _TOP_COLUMNS = 5
 
 
@@ -57,8 +55,6 @@ def command(
     """
     typed = options.given_settings(click.get_current_context())
     config, origins = resolve(typed, os.environ, file)
-    if config.output is None:
-        config = replace(config, output=default_output(data))
     if show_config:
         _show(console, config, origins, as_json=as_json)
         return
@@ -73,16 +69,6 @@ def command(
         console.emit_json(result.to_json())
     else:
         _tell(console, result)
-
-
-def default_output(data: str) -> str:
-    """The folder beside which nothing else is written: `data-model` for `in/data.csv.gz`."""
-    if data == "-":
-        return "stdin-model"
-    path = Path(data)
-    if path.suffix.lower() in _COMPRESSED:
-        path = path.with_suffix("")
-    return f"{path.stem or 'data'}-model"
 
 
 def _show(
@@ -130,7 +116,11 @@ def _tell(console: Console, result: FitResult) -> None:
 def _validation_facts(result: FitResult) -> list[tuple[str, str]]:
     if len(result.fold_scores) < 2:
         return [("validation", "single holdout")]
-    return [("folds", "  ".join(map(number, result.fold_scores)))]
+    facts = [("folds", "  ".join(map(number, result.fold_scores)))]
+    if result.score_crossfitted is not None:
+        score = number(result.score_crossfitted)
+        facts.append(("", f"{score} with weights chosen without the fold that is scored"))
+    return facts
 
 
 def _model_facts(result: FitResult) -> list[tuple[str, str]]:

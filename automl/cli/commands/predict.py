@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from automl.cli.commands._cells import say_cells
+from automl.cli.commands._cells import chosen_mode, mode_options, say_cells
 from automl.cli.options import console_options, reading_options, reading_settings
-from automl.errors import ConfigError
 
 if TYPE_CHECKING:
     from automl.cli.console import Console
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 @click.option("--proba", is_flag=True, help="Add a probability per class")
 @click.option("--keep", multiple=True, metavar="COLUMNS", help="Carry columns along; a,b or all")
 @click.option("--explain", type=int, default=0, metavar="K", help="Add the K strongest reasons")
-@click.option("--lenient", is_flag=True, help="Score missing columns as missing cells")
-@click.option("--strict", is_flag=True, help="Stop at the first wrong cell or unseen level")
+@mode_options
 @click.option("--chunk-rows", type=int, metavar="N", help="Hold N rows in memory at a time")
 @click.option("--threads", type=int, metavar="N", help="Use N threads  [all cores]")
 @reading_options
@@ -66,15 +64,16 @@ def command(
     from automl.data.read import ReadOptions
     from automl.workflows.predict import PredictOptions, predict_file
 
+    found = reading_settings(delimiter, encoding)
     options = PredictOptions(
         proba=proba,
         keep=keep,
         explain=explain,
-        mode=scoring_mode(lenient=lenient, strict=strict),
+        mode=chosen_mode(lenient=lenient, strict=strict),
         format=file_format,
         chunk_rows=chunk_rows,
         threads=threads,
-        read=ReadOptions(**reading_settings(delimiter, encoding)),
+        read=ReadOptions(delimiter=found["delimiter"], encoding=found["encoding"]),
     )
     place = console.stdout_bytes() if output is None else Path(output)
     report = predict_file(bundle, data, place, options=options)

@@ -19,7 +19,7 @@ from automl.search.executors.base import Report, Task
 
 # Native thread pools of libraries that are not told a number in a call (BLAS, OpenMP).
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-# -P keeps the current folder off sys.path, so that a user's file called xgboost.py is not imported.
+# -P keeps the current folder off sys.path: a user's file called xgboost.py is not imported.
 _START = "import sys; sys.path.append(sys.argv[1]); from automl.search.worker import main; main()"
 
 

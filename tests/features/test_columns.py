@@ -1,0 +1,210 @@
+"""One transformer at a time: categories, dates, text."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.errors import BundleError
+from automl.features import categories, text
+from automl.features.categories import CategoryColumn, least_rows
+from automl.features.dates import DateColumn, DateDifference
+from automl.features.preprocess import Preprocessor
+from automl.features.text import TextColumn
+
+NAN = np.nan
+
+
+def cells(*codes: int) -> ParsedTable:
+    return ParsedTable(len(codes), {0: np.array(codes, dtype=np.int32)})
+
+
+def fit_category(*codes: int) -> CategoryColumn:
+    levels = tuple(f"l{i}" for i in range(max(codes) + 1))
+    schema = Schema((Column("c", Kind.CATEGORICAL, "text", "", levels=levels),))
+    return CategoryColumn.fit(cells(*codes), schema, 0)
+
+
+def test_codes_follow_falling_counts():
+    column = fit_category(2, 2, 2, 0, 0, 1, 1, 1, 1)
+    assert column.transform(cells(1, 2, 0))[0].tolist() == [0, 1, 2]
+    assert column.features[0].n_levels == 3
+
+
+def test_rare_levels_share_a_code_and_unseen_ones_take_it():
+    column = fit_category(0, 0, 0, 1, 1, 2, 3)
+    assert column.transform(cells(0, 1, 2, 3, -2))[0].tolist() == [0, 1, 2, 2, 2]
+
+
+def test_unseen_levels_are_missing_where_no_level_was_rare():
+    column = fit_category(0, 0, 1, 1, 2, 2)
+    values = column.transform(cells(0, -2, -1))[0]
+    assert np.array_equal(values, [0, NAN, NAN], equal_nan=True)
+
+
+def test_missing_has_its_own_code_if_it_was_seen():
+    column = fit_category(0, 0, 1, 1, 2, 2, -1)
+    values = column.transform(cells(0, 2, -1, -2))[0]
+    assert np.array_equal(values, [0, 2, 3, NAN], equal_nan=True)
+    assert column.features[0].n_levels == 4
+
+
+def test_two_levels_are_a_number_with_native_missing():
+    column = fit_category(0, 0, 0, 1, 1, -1)
+    assert column.features[0].n_levels == 0
+    values = column.transform(cells(0, 1, -1))[0]
+    assert np.array_equal(values, [0, 1, NAN], equal_nan=True)
+
+
+def test_many_levels_are_counted():
+    codes = [level for level in range(25) for _ in range(2 + level)] + [-1, -1]
+    column = fit_category(*codes)
+    assert [f.name for f in column.features] == ["c", "c: rows of the level"]
+    counts = column.transform(cells(0, 24, -1, -2))[1]
+    assert counts.tolist() == [2, 26, 2, 0]
+
+
+def test_levels_beyond_the_maximum_are_rare(monkeypatch):
+    monkeypatch.setattr(categories, "MAX_LEVELS", 2)
+    column = fit_category(0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3)
+    assert column.transform(cells(0, 1, 2, 3))[0].tolist() == [0, 1, 2, 2]
+
+
+def test_a_code_needs_more_rows_in_larger_tables():
+    assert [least_rows(n) for n in (20, 1_000, 50_000, 10**6)] == [2, 3, 5, 10]
+
+
+def test_levels_beyond_the_schema_are_refused():
+    with pytest.raises(BundleError, match="knows 2 levels"):
+        fit_category(0, 0, 1, 1).transform(cells(2))
+
+
+def days_of(*moments: str | None) -> ParsedTable:
+    epoch = dt.datetime(1970, 1, 1)
+    values = [
+        NAN if m is None else (dt.datetime.fromisoformat(m) - epoch) / dt.timedelta(days=1)
+        for m in moments
+    ]
+    return ParsedTable(len(values), {0: np.array(values)})
+
+
+DATE = Schema((Column("d", Kind.DATETIME, "text", ""),))
+
+
+def test_calendar_parts_agree_with_the_standard_library():
+    rng = np.random.default_rng(0)
+    start = dt.datetime(1899, 1, 1)
+    moments = [start + dt.timedelta(minutes=int(m)) for m in rng.integers(0, 10**8, 300)]
+    parsed = days_of(*[m.isoformat() for m in moments])
+    column = DateColumn.fit(parsed, DATE, 0)
+    made = dict(zip(column.parts, column.transform(parsed), strict=True))
+    assert made["year"].tolist() == [m.year for m in moments]
+    assert made["month"].tolist() == [m.month for m in moments]
+    assert made["day"].tolist() == [m.day for m in moments]
+    assert made["weekday"].tolist() == [m.weekday() for m in moments]
+    assert made["hour"].tolist() == [m.hour for m in moments]
+    assert made["weekend"].tolist() == [m.weekday() >= 5 for m in moments]
+    ends = [(m + dt.timedelta(days=1)).month != m.month for m in moments]
+    assert made["month_end"].tolist() == ends
+    angle = [2 * np.pi * (m.timetuple().tm_yday - 1) / 365.25 for m in moments]
+    np.testing.assert_allclose(made["yearday_sin"], np.sin(angle), atol=1e-6)
+    np.testing.assert_allclose(made["yearday_cos"], np.cos(angle), atol=1e-6)
+    assert made["elapsed"].min() >= 0
+
+
+def test_only_parts_that_vary_are_made():
+    parsed = days_of("2024-03-04", "2024-03-11", "2024-03-18", None)
+    preprocessor, matrix = Preprocessor.fit(parsed, DATE)
+    names = [f.name for f in preprocessor.features]
+    assert names == ["d: days", "d: day of month", "d: day of year (sin)", "d: day of year (cos)"]
+    assert matrix.values[:3, 0].tolist() == [0, 7, 14]
+    assert np.isnan(matrix.values[3]).all()
+
+
+def test_dates_far_away_do_not_overflow():
+    column = DateColumn.fit(days_of("2024-03-04"), DATE, 0)
+    values = column.transform(ParsedTable(3, {0: np.array([1e300, -np.inf, NAN])}))
+    assert np.isfinite(np.array(values)[:, :2]).all()
+
+
+def test_difference_of_two_dates():
+    schema = Schema(tuple(Column(n, Kind.DATETIME, "text", "") for n in ("in", "out")))
+    parsed = ParsedTable(3, {0: np.array([1.0, 2.0, NAN]), 1: np.array([4.0, 2.5, 3.0])})
+    made = DateDifference.fit(schema, 0, 1)
+    assert np.array_equal(made.transform(parsed)[0], [3, 0.5, NAN], equal_nan=True)
+    assert made.features[0].origins == (0, 1)
+
+
+def texts_of(*texts: str | float) -> ParsedTable:
+    return ParsedTable(len(texts), {0: pd.Series(list(texts), dtype="str")})
+
+
+NOTE = Schema((Column("t", Kind.TEXT, "text", ""),))
+REVIEWS = [
+    f"the {thing} was really {how} this {when}"
+    for thing in ("room", "food", "staff", "view")
+    for how in ("good", "bad", "great", "awful")
+    for when in ("time", "year", "week")
+]
+
+
+def test_weights_agree_with_scikit_learn():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
+    assert column.analyzer == "words"
+    reference = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"\w+"
+    )
+    expected = reference.fit_transform(REVIEWS).toarray()
+    assert column.terms == tuple(reference.get_feature_names_out())
+    np.testing.assert_allclose(column.weigh(REVIEWS).toarray(), expected, atol=1e-12)
+
+
+def test_dense_columns_tell_texts_apart():
+    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
+    dense = np.column_stack(column.transform(texts_of(*REVIEWS)))[:, 2:]
+    assert dense.shape == (48, 8)
+    gram, exact = dense @ dense.T, column.weigh(REVIEWS).toarray()
+    assert np.corrcoef(gram.ravel(), (exact @ exact.T).ravel())[0, 1] > 0.9
+
+
+def test_short_texts_use_groups_of_letters():
+    names = ["Müller", "Miller", "Smith", "Smythe", "Schmidt", "Schmitt"] * 3
+    column = TextColumn.fit(texts_of(*names), NOTE, 0)
+    assert column.analyzer == "letters"
+    assert " sm" in column.terms
+
+
+def test_missing_empty_and_unknown_texts():
+    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
+    values = np.column_stack(column.transform(texts_of(NAN, "", "zzz qqq")))
+    assert np.isnan(values[0]).all()
+    assert values[1].tolist() == [0.0] * 10
+    assert values[2].tolist() == [7.0, 2.0] + [0.0] * 8
+
+
+def test_texts_without_a_shared_term_keep_their_sizes():
+    column = TextColumn.fit(texts_of("abcdef", "ghijklm", "nop"), NOTE, 0)
+    assert [f.name for f in column.features] == ["t: length", "t: words"]
+    assert column.transform(texts_of("xy z"))[0].tolist() == [4.0]
+
+
+def test_fitted_on_a_bounded_sample(monkeypatch):
+    monkeypatch.setattr(text, "SAMPLE_ROWS", 10)
+    monkeypatch.setattr(text, "MAX_TERMS", 6)
+    monkeypatch.setattr(text, "CHUNK_ROWS", 5)
+    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
+    assert len(column.terms) == 6
+    whole = np.column_stack(column.transform(texts_of(*REVIEWS)))
+    monkeypatch.setattr(text, "CHUNK_ROWS", 1000)
+    assert np.array_equal(whole, np.column_stack(column.transform(texts_of(*REVIEWS))))
+
+
+def test_the_same_texts_give_the_same_columns():
+    first, second = (TextColumn.fit(texts_of(*REVIEWS), NOTE, 0) for _ in range(2))
+    assert first.to_json() == second.to_json()
