@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from automl.estimators import AutoMLRegressor as AutoMLRegressor
     from automl.model.bundle import load as load
     from automl.model.predictor import Predictor as Predictor
-    from automl.workflows.result import FitResult as FitResult
     from automl.workflows.fit import fit as fit
+    from automl.workflows.result import FitResult as FitResult
 
     __version__: str
 

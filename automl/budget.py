@@ -37,4 +37,5 @@ def process_age() -> float:
     """
     import psutil
 
-    return min(max(time.time() - psutil.Process().create_time(), 0.0), 30.0)
+    age: float = time.time() - psutil.Process().create_time()
+    return min(max(age, 0.0), 30.0)

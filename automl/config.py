@@ -61,7 +61,7 @@ def _option(
 
 
 def _chosen(default: str | None, group: str, help: str, choices: Iterable[str]) -> Any:
-    known = tuple(choices)
+    known = tuple(map(str, choices))
     metavar = f"[{'|'.join(known)}]"
     return _option(default, choice(*known), group, help, metavar=metavar, choices=known)
 

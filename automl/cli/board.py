@@ -50,7 +50,7 @@ def drawn(board: Board, height: int, width: int, *, ended: bool = False) -> Rend
     if board.blend_score is not None:
         arrow = "higher is better" if board.higher_is_better else "lower is better"
         line = f"  blend  {clean(board.metric)} {number(board.blend_score)} ({arrow})"
-        parts.append(Text(line, "bold"))
+        parts.append(Text(line, "bold", no_wrap=True, overflow="ellipsis"))
     if not ended:
         parts.append(_progress_line(board, width))
     if board.running and not ended:
@@ -104,5 +104,5 @@ def _progress_line(board: Board, width: int) -> RenderableType:
     bar = ProgressBar(
         total=1.0, completed=min(max(shares, default=0.0), 1.0), width=min(width // 3, 40)
     )
-    line.add_row("", bar, Text(", ".join(words)))
+    line.add_row("", bar, Text(", ".join(words), no_wrap=True, overflow="ellipsis"))
     return line

@@ -19,6 +19,7 @@ COMMANDS = "automl.cli.commands"
 _FIRST = ("fit", "predict", "evaluate", "explain", "show")
 
 _MISTAKE, _BUG, _INTERRUPTED = 2, 1, 130
+_PIPE_CLOSED = 1  # as click ends when a command itself meets the closed pipe
 _DISK = {
     errno.ENOSPC: "No space is left on the disk",
     errno.EROFS: "The file system is read-only",
@@ -124,4 +125,4 @@ def _pipe_closed() -> int:
     """End quietly when the reader of stdout left, as `head` does."""
     # What is still in the buffer has nowhere to go; the flush at exit must not fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return _PIPE_CLOSED

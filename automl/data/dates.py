@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from automl.data.cells import Cells, Floats, Mask, Texts, days, level_texts
-from automl.data.numbers import is_soft_missing
+from automl.data.numbers import is_soft_missing, wrong_texts
 
 ISO = "ISO8601"  # 2016-07-02, 2016-07-02T10:30:00.5+02:00 and what lies between
 _ISO_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
@@ -50,7 +50,7 @@ _MAX_FORMATS = 4
 
 
 def date_formats(texts: Texts) -> list[str]:
-    """The formats that read the most of `texts`, the commonest first; [] when they are no dates.
+    """The formats that read the most of `texts`, the commonest first; [] when they do not look so.
 
     strptime formats or "ISO8601". Day or month first is decided by all texts together, never
     cell by cell: by the values above 12, else by a part that is always 1, else by the habit that
@@ -62,6 +62,8 @@ def date_formats(texts: Texts) -> list[str]:
     candidates = list(dict.fromkeys(f for text in sample for f in _guess(text)))
     if not candidates or sum(bool(_guess(text)) for text in sample) * 2 < len(sample):
         return []
+    if len(candidates) == 1:
+        return candidates
     return _choose(pd.Series(texts, dtype="str"), candidates)
 
 
@@ -88,7 +90,7 @@ def parse_date_cells(cells: Cells, formats: Mapping[str, Any]) -> tuple[Floats, 
         return np.where(bad, np.nan, values), bad
     codes, texts = cells.distinct()
     table = np.append(_from_texts(texts, patterns), np.nan)
-    wrong = np.append(np.isnan(table[:-1]) & ~is_soft_missing(texts), False)
+    wrong = np.append(wrong_texts(texts, table[:-1]), False)
     return table[codes], wrong[codes]
 
 

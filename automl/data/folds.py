@@ -335,7 +335,7 @@ def _time_folds(
     warnings: list[str] = []
     when = np.where(np.isnan(times), -np.inf, times)
     if n_unknown := int(np.isnan(times).sum()):
-        warnings.append(f"{n_unknown:,} rows without a time count as the earliest ones.")
+        warnings.append(f"Rows without a time count as the earliest ones: {n_unknown:,}.")
     order = np.argsort(when, kind="stable")
     starts = np.flatnonzero(np.diff(when[order])) + 1  # positions where a new time begins
     if not len(starts):

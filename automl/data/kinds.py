@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from automl.data.cells import Cells, Mask, Texts
+from automl.data.cells import Cells, Floats, Mask, Texts
 from automl.data.dates import date_formats, is_compact_date, number_date_formats, parse_dates
 from automl.data.numbers import (
     has_leading_zeros,
     is_soft_missing,
     number_formats,
     parse_numbers,
+    wrong_texts,
 )
 from automl.data.parse import BOOLEAN_WORDS
 from automl.data.schema import Drop, Kind
@@ -122,7 +122,7 @@ def _of_numbers(cells: Cells, name: str) -> Finding:
     return Finding(Kind.NUMERIC, "whole numbers")
 
 
-def _running_number(values: NDArray[np.float64], name: str) -> str | None:
+def _running_number(values: Floats, name: str) -> str | None:
     """Why whole numbers only name their rows, or None."""
     n_rows = len(values)
     if n_rows < 2:
@@ -144,18 +144,16 @@ def _running_number(values: NDArray[np.float64], name: str) -> str | None:
 
 def _of_texts(cells: Cells) -> Finding:
     texts, counts = cells.texts, cells.counts
-    soft = is_soft_missing(texts)
-    pair = _word_pair(texts[~soft]) if not soft.any() else None
+    pair = _word_pair(texts)
     if pair is not None:
         return Finding(Kind.BOOLEAN, f"only {pair[0]}/{pair[1]}")
     coded = has_leading_zeros(texts)
-    if not coded and not soft.all():
-        # 20160702 is a number, too; a column of text where all are dates is not.
-        compact = all(len(text) == 8 for text in texts[~soft])
+    if not coded:
         first, second = _numbers_as_text, _dates_as_text
-        if compact:
+        # 20160702 is a number, too; a column of text where all such numbers are dates is not.
+        if all(len(text) == 8 for text in texts):
             first, second = second, first
-        finding = first(cells, soft) or second(cells, soft)
+        finding = first(cells) or second(cells)
         if finding:
             return finding
     n_rows, n_unique = int(counts.sum()), len(texts)
@@ -169,55 +167,53 @@ def _of_texts(cells: Cells) -> Finding:
     return Finding(Kind.CATEGORICAL, f"text with {n_unique:,} levels")
 
 
-def _numbers_as_text(cells: Cells, soft: Mask) -> Finding | None:
+def _numbers_as_text(cells: Cells) -> Finding | None:
     formats = number_formats(cells.texts)
-    known = ~np.isnan(parse_numbers(cells.texts, formats))
-    wrong = _tolerable(cells, known, soft)
+    wrong = _tolerable(cells, parse_numbers(cells.texts, formats))
     if wrong is None:
         return None
-    told = []
-    if formats:
-        marks = [*formats["prefixes"], *formats["suffixes"]]
-        if formats["thousands"]:
-            marks.append(f"thousands mark {formats['thousands']!r}")
-        if formats["decimal"] != ".":
-            marks.append(f"decimal mark {formats['decimal']!r}")
-        told.append(f"with {', '.join(marks)}" if marks else "")
-    return Finding(Kind.NUMERIC, _reason("numbers stored as text", told, cells, wrong), formats)
+    marks = [*formats.get("prefixes", ()), *formats.get("suffixes", ())]
+    if formats.get("thousands"):
+        marks.append(f"thousands mark {formats['thousands']!r}")
+    if formats.get("decimal", ".") != ".":
+        marks.append(f"decimal mark {formats['decimal']!r}")
+    told = f" with {', '.join(marks)}" if marks else ""
+    reason = f"numbers stored as text{told}{_told_wrong(cells, wrong)}"
+    return Finding(Kind.NUMERIC, reason, formats)
 
 
-def _dates_as_text(cells: Cells, soft: Mask) -> Finding | None:
+def _dates_as_text(cells: Cells) -> Finding | None:
     written = date_formats(cells.texts)
     if not written:
         return None
-    known = ~np.isnan(parse_dates(cells.texts, written))
-    wrong = _tolerable(cells, known, soft)
+    wrong = _tolerable(cells, parse_dates(cells.texts, written))
     if wrong is None:
         return None
-    reason = _reason(f"dates written as {' or '.join(written)}", [], cells, wrong)
+    reason = f"dates written as {' or '.join(written)}{_told_wrong(cells, wrong)}"
     return Finding(Kind.DATETIME, reason, {"formats": written})
 
 
-def _tolerable(cells: Cells, known: Mask, soft: Mask) -> Mask | None:
-    """(n_texts,) True for bad texts if the rest makes a column of numbers or dates, else None."""
-    wrong = ~known & ~soft
-    if not known.any():
+def _tolerable(cells: Cells, values: Floats) -> Mask | None:
+    """(n_texts,) True for bad texts if the rest makes a column of numbers or dates, else None.
+
+    values: (n_texts,) what each text means, NaN = nothing.
+    """
+    n_known = int((~np.isnan(values)).sum())
+    if not n_known:
         return None
+    wrong = wrong_texts(cells.texts, values)
+    n_wrong = int(cells.counts[wrong].sum())
+    few = n_wrong <= _TOLERATED * int(cells.counts.sum()) and n_known >= _MIN_NUMBERS
+    return wrong if few or not n_wrong else None
+
+
+def _told_wrong(cells: Cells, wrong: Mask) -> str:
     if not wrong.any():
-        return wrong
-    n_wrong, n_rows = int(cells.counts[wrong].sum()), int(cells.counts.sum())
-    few = n_wrong <= _TOLERATED * n_rows and int(known.sum()) >= _MIN_NUMBERS
-    return wrong if few else None
-
-
-def _reason(what: str, told: list[str], cells: Cells, wrong: Mask) -> str:
-    parts = [" ".join([what, *(t for t in told if t)])]
-    if wrong.any():
-        n = int(cells.counts[wrong].sum())
-        example = str(cells.texts[int(np.argmax(wrong))])
-        noun = "cell is" if n == 1 else "cells are"
-        parts.append(f"{n} other {noun} taken as missing, such as {example!r}")
-    return "; ".join(parts)
+        return ""
+    n = int(cells.counts[wrong].sum())
+    noun = "cell is" if n == 1 else "cells are"
+    example = str(cells.texts[int(np.argmax(wrong))])
+    return f"; {n} other {noun} taken as missing, such as {example!r}"
 
 
 def _is_prose(texts: Texts, share_unique: float) -> bool:
@@ -250,13 +246,13 @@ def _two_values(cells: Cells) -> bool:
     return cells.source != "datetime" and bool(np.isin(present, (0, 1)).all())
 
 
-def _any(values: NDArray[np.float64]) -> bool:
+def _any(values: Floats) -> bool:
     return bool((~np.isnan(values)).any())
 
 
 def names_an_id(name: str) -> bool:
     """Whether a column name says identifier: id, user_id, PassengerId, 'Unnamed: 0', …"""
-    if not name.strip() or re.fullmatch(r"(?i)unnamed(: ?\d+)?|column ?\d*0|_c0|no\.?|#", name):
+    if not name.strip() or re.fullmatch(r"(?i)unnamed(: ?\d+)?|column ?0|_c0|no\.?|#", name):
         return True
     words = _words_in_order(name)
     if not words:

@@ -57,6 +57,13 @@ def is_soft_missing(texts: Texts) -> Mask:
     return np.fromiter(found, bool, len(texts))
 
 
+def wrong_texts(texts: Texts, values: Floats) -> Mask:
+    """(n_texts,) True where a text has no value (n_texts,) and does not say "no value" either."""
+    wrong = np.isnan(values)
+    wrong[wrong] = ~is_soft_missing(texts[wrong])
+    return wrong
+
+
 def has_leading_zeros(texts: Texts) -> bool:
     """Whether a text is digits behind a zero, as in '01234': a code, not an amount."""
     strings = pd.Series(texts, dtype="str")
@@ -121,7 +128,7 @@ def parse_number_cells(cells: Cells, formats: Mapping[str, Any]) -> tuple[Floats
     if cells.source == "text":
         table = np.append(parse_numbers(cells.texts, formats), np.nan)
         table[np.isinf(table)] = np.nan  # '1e999'
-        wrong = np.append(np.isnan(table[:-1]) & ~is_soft_missing(cells.texts), False)
+        wrong = np.append(wrong_texts(cells.texts, table[:-1]), False)
         return table[cells.codes], wrong[cells.codes]
     if cells.source == "datetime":
         return np.full(cells.n_rows, np.nan), ~cells.missing

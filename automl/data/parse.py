@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automl.data.cells import Cells, Codes, Floats, Mask, Texts, level_text, read_cells, text_array
 from automl.data.dates import parse_date_cells, parse_dates
-from automl.data.numbers import is_soft_missing, parse_number_cells, parse_numbers
+from automl.data.numbers import parse_number_cells, parse_numbers, wrong_texts
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.errors import ConfigError, DataError, did_you_mean
 
@@ -163,7 +163,7 @@ def _parse_booleans(cells: Cells, column: Column) -> tuple[Floats, Mask]:
     words = {**_WORDS, **own}
     bits = [words.get(text.lower(), np.nan) for text in texts]
     table = np.array([*bits, np.nan], dtype=np.float64)
-    wrong = np.append(np.isnan(table[:-1]) & ~is_soft_missing(texts), False)
+    wrong = np.append(wrong_texts(texts, table[:-1]), False)
     return table[codes], wrong[codes]
 
 

@@ -98,9 +98,7 @@ def read_chunks(
             first_row += len(piece.frame)
 
 
-def _table(
-    origin: Origin, source: Source, piece: Piece, digest: str, first_row: int = 0
-) -> Table:
+def _table(origin: Origin, source: Source, piece: Piece, digest: str, first_row: int = 0) -> Table:
     return Table(
         frame=piece.frame,
         path=origin.path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,8 @@ class Target:
 class _Labels:
     """The target both ways: as labels, and as numbers where every cell can be read so.
 
-    codes: (n_rows,) index of the label, -1 = missing.  texts: (n_texts,) labels in order of
-    appearance.  numeric: (n_texts,) number meant by each label, NaN = none.
+    codes: (n_rows,) index of the label, -1 = missing.  texts: (n_texts,) the labels.
+    numeric: (n_texts,) number meant by each label, NaN = none.
     readable: every label is a number.  amounts: they have a currency, unit or thousands mark.
     coded: some begin with a zero, as in '007'.
     """
@@ -149,15 +149,25 @@ def _read(column: pd.Series[Any], name: str) -> _Labels:
     amounts = any(formats.get(key) for key in ("thousands", "prefixes", "suffixes"))
     if not known.any() or not (known | soft).all():
         return _Labels(name, codes, texts, numeric, readable=False, notes=_spellings(texts))
-    if not soft.any():
-        return _Labels(name, codes, texts, numeric, True, amounts, coded)
-    # Among numbers a '?' is no label: its rows have no target.
-    n_soft = int(cells.counts[soft].sum())
-    note = f"{n_soft} cells such as {str(texts[np.argmax(soft)])!r} count as missing"
-    rank = np.append(np.where(known, np.cumsum(known) - 1, -1), -1)
-    return _Labels(
-        name, rank[codes], texts[known], numeric[known], True, amounts, coded, notes=(note,)
-    )
+    notes: tuple[str, ...] = ()
+    if soft.any():  # among numbers a '?' is no label: its rows have no target
+        n_soft = int(cells.counts[soft].sum())
+        example = str(texts[np.argmax(soft)])
+        notes = (f"{n_soft} cells such as {example!r} count as missing",)
+    return _readable(_Labels(name, codes, texts, numeric, True, amounts, coded, notes))
+
+
+def _readable(labels: _Labels) -> _Labels:
+    """`labels` of numbers only: '1' and '1.0' are one label unless zeros in front mean codes."""
+    known = np.flatnonzero(~np.isnan(labels.numeric))
+    first, rank = np.arange(len(known)), np.arange(len(known))
+    if not labels.coded:
+        _, first, rank = np.unique(labels.numeric[known], return_index=True, return_inverse=True)
+    place = np.full(len(labels.texts) + 1, -1, dtype=np.intp)  # the last entry is for missing
+    place[known] = rank
+    kept = known[first]
+    codes, texts, numeric = place[labels.codes], labels.texts[kept], labels.numeric[kept]
+    return replace(labels, codes=codes, texts=texts, numeric=numeric)
 
 
 def _spellings(texts: Texts) -> tuple[str, ...]:
@@ -183,7 +193,7 @@ def _check_rows(labels: _Labels) -> None:
             f"Only {labels.n_rows} {noun} a target in column {labels.name!r}.",
             hint=f"At least {_MIN_ROWS} are needed to train and validate a model.",
         )
-    if len(labels.texts) == 1 or (labels.readable and len(np.unique(labels.numeric)) == 1):
+    if len(labels.texts) == 1:
         raise DataError(
             f"Target {labels.name!r} is constant: {labels.texts[0]!r} in every row.",
             hint="Choose a target that varies.",

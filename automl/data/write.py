@@ -1,4 +1,4 @@
-"""Write a table chunk by chunk as CSV, Parquet or JSON lines, to a file or to a stream."""
+"""Write a table chunk by chunk as CSV, Parquet or JSON, to a file or to a stream."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -71,40 +71,48 @@ def format_of(output: Path | None, asked: str | None) -> str:
 
 
 @contextmanager
-def writing(
-    output: Path | BinaryIO, format: str, guard: Sequence[str] = ()
-) -> Iterator[ChunkWriter]:
-    """A writer whose file appears under its name only when everything was written.
+def placed(output: Path | BinaryIO) -> Iterator[BinaryIO]:
+    """A binary stream whose file appears under its name only when everything was written.
 
-    output: a path, or an open binary stream (which is flushed and left open). A path that ends
-        in .gz is compressed.
-    guard: columns whose text may come from strangers; in CSV, cells of these that a spreadsheet
-        would run as a formula are written with a leading apostrophe.
-    Raises DataError if the file cannot be written; nothing is left behind then. Errors of a
-    stream are not translated.
+    output: a path (one that ends in .gz is compressed), or an open binary stream, which is
+        flushed and left open.
+    Raises ConfigError if there is no such folder, DataError if the file cannot be opened or
+    finished. After an error nothing is left behind. Errors of a stream are not translated.
     """
     if not isinstance(output, Path):
-        writer = _writer(output, format, guard)
-        yield writer
-        writer.close()
+        yield output
         output.flush()
         return
     _check_place(output)
     draft = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")
     try:
         with ExitStack() as stack:
-            with _naming(output):
+            with naming(output):
                 raw = stack.enter_context(open(draft, "xb"))
-            stream = stack.enter_context(_compressed(raw, output))
-            writer = _Named(_writer(stream, format, guard), output)
-            yield writer
-            writer.close()
-            with _naming(output):
+            yield stack.enter_context(_compressed(raw, output))
+            with naming(output):
                 stack.close()
-        with _naming(output):
+        with naming(output):
             draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(
+    output: Path | BinaryIO, format: str, guard: Sequence[str] = ()
+) -> Iterator[ChunkWriter]:
+    """A writer of tables in `format`, to an output that is `placed`.
+
+    guard: columns whose text may come from strangers; in CSV, cells of these that a spreadsheet
+        would run as a formula are written with a leading apostrophe.
+    """
+    with placed(output) as stream:
+        writer = _WRITERS[format](stream, guard)
+        if isinstance(output, Path):
+            writer = _Named(writer, output)
+        yield writer
+        writer.close()
 
 
 class _Named:
@@ -115,11 +123,11 @@ class _Named:
         self._output = output
 
     def write(self, frame: pd.DataFrame) -> None:
-        with _naming(self._output):
+        with naming(self._output):
             self._writer.write(frame)
 
     def close(self) -> None:
-        with _naming(self._output):
+        with naming(self._output):
             self._writer.close()
 
 
@@ -150,8 +158,8 @@ def _check_place(output: Path) -> None:
 
 
 @contextmanager
-def _naming(output: Path) -> Iterator[None]:
-    """Turn the file system's own errors into one that names the file."""
+def naming(output: Path) -> Iterator[None]:
+    """Turn the file system's own errors while `output` is written into one that names it."""
     try:
         yield
     except OSError as error:
@@ -169,12 +177,6 @@ def _compressed(raw: BinaryIO, output: Path) -> Iterator[BinaryIO]:
     # No name and no time in the header: equal rows give equal bytes.
     with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream:
         yield cast(BinaryIO, stream)
-
-
-def _writer(stream: BinaryIO, format: str, guard: Sequence[str]) -> ChunkWriter:
-    if format == "csv":
-        return _CsvWriter(stream, guard)
-    return _ParquetWriter(stream) if format == "parquet" else _JsonlWriter(stream)
 
 
 class _CsvWriter:
@@ -201,21 +203,40 @@ class _CsvWriter:
 class _JsonlWriter:
     """One JSON object a row; missing and infinite numbers are null, times are ISO 8601."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
         self._stream = stream
 
     def write(self, frame: pd.DataFrame) -> None:
-        names = [str(name) for name in frame.columns]
-        columns = [_json_cells(frame[name]) for name in frame.columns]
-        lines = [
-            json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_json_text)
-            for row in zip(*columns, strict=True)
-        ]
-        if lines:
-            self._stream.write(("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"))
+        lines = "".join(f"{line}\n" for line in _json_lines(frame))
+        self._stream.write(lines.encode("utf-8", "surrogatepass"))
 
     def close(self) -> None:
         return
+
+
+class _JsonWriter:
+    """One array of objects, one object a line; cells as in JSON lines."""
+
+    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
+        self._stream = stream
+        self._separator = "[\n"
+
+    def write(self, frame: pd.DataFrame) -> None:
+        for line in _json_lines(frame):
+            self._stream.write((self._separator + line).encode("utf-8", "surrogatepass"))
+            self._separator = ",\n"
+
+    def close(self) -> None:
+        self._stream.write(b"[]\n" if self._separator == "[\n" else b"\n]\n")
+
+
+def _json_lines(frame: pd.DataFrame) -> list[str]:
+    names = [str(name) for name in frame.columns]
+    columns = [_json_cells(frame[name]) for name in frame.columns]
+    return [
+        json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_json_text)
+        for row in zip(*columns, strict=True)
+    ]
 
 
 def _json_cells(cells: pd.Series[Any]) -> list[object]:
@@ -233,7 +254,7 @@ def _json_text(value: object) -> str:
 class _ParquetWriter:
     """Row groups of one chunk each, all with the types of the first chunk."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
         self._stream = stream
         self._parquet: Any = None
 
@@ -261,3 +282,11 @@ def _without_nulls(schema: Any) -> Any:
 
     fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in schema]
     return pa.schema(fields)
+
+
+_WRITERS: dict[str, Callable[[BinaryIO, Sequence[str]], ChunkWriter]] = {
+    "csv": _CsvWriter,
+    "parquet": _ParquetWriter,
+    "jsonl": _JsonlWriter,
+    "json": _JsonWriter,
+}

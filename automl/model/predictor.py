@@ -242,29 +242,22 @@ class Predictor:
         """
         values = np.zeros((matrix.n_rows, len(self.schema.used), self.n_outputs))
         base = np.full(self.n_outputs, np.nan if matrix.n_rows == 0 else 0.0)
-        for recipe, places in self._by_recipe:
-            for m, b in places:
-                member = self.members[m]
-                share = member.weight / len(member.boosters)
-                booster = member.boosters[b].booster
-                base += self._add_contributions(values, matrix, recipe, (booster, share))
+        for member in self.members:
+            share = member.weight / len(member.boosters)
+            for fold in member.boosters:
+                base += self._add_contributions(values, matrix, fold, share)
         return values, base
 
     def _add_contributions(
-        self,
-        values: Floats,
-        matrix: Matrix,
-        recipe: FittedRecipe | None,
-        weighted: tuple[Booster, float],
+        self, values: Floats, matrix: Matrix, fold: FoldBooster, share: float
     ) -> Floats:
         """Add one booster's contributions to `values`; comes back with its base values (k,)."""
-        booster, share = weighted
         base = np.zeros(self.n_outputs)
         width = self.n_outputs * (2 * matrix.n_features + 1)
         for rows in _chunks(matrix.n_rows, min(_CHUNK, max(1, _BLOCK // width))):
             part = matrix.take(rows)
-            part = part if recipe is None else recipe.transform(part)
-            contributions = booster.contributions(part)  # (rows, k, p + 1)
+            part = part if fold.recipe is None else fold.recipe.transform(part)
+            contributions = fold.booster.contributions(part)  # (rows, k, p + 1)
             if rows.start == 0:
                 base = share * contributions[0, :, -1]
             for feature, column, weight in self._origins(part.features):

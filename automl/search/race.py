@@ -24,7 +24,7 @@ from automl.search.crossval import PLAIN, choose_tree_counts, load_engine
 from automl.search.executors.base import Executor, Report
 from automl.search.journal import Journal
 from automl.search.portfolio import Candidate
-from automl.search.scoring import Scorer
+from automl.search.scoring import Scorer, mean_score
 from automl.search.studies import Studies
 from automl.search.trial import FoldRun, Trial
 
@@ -333,7 +333,7 @@ class Race:
         threshold = self.scorer.threshold(pooled)
         trial.loss = self.scorer.loss(pooled)
         trial.fold_scores = self.scorer.split_scores(stacked, threshold)
-        trial.score = float(np.mean(trial.fold_scores))
+        trial.score = mean_score(trial.fold_scores)
         trial.predict_seconds = result["predict_seconds"]
         self.margins[trial.name] = stacked
         self._close(trial, "done")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,7 +84,7 @@ class Scorer:
     def split_scores(
         self, stacked: NDArray[np.floating], threshold: float | None = None
     ) -> list[float]:
-        """The metric of each split."""
+        """The metric of each split; nan where its rows do not define one (a single class)."""
         scores, start = [], 0
         for split in self.splits:
             margin = np.asarray(stacked[start : start + len(split.valid)], dtype=np.float64)
@@ -111,3 +112,15 @@ class Scorer:
 
     def _truth(self, rows: IntArray) -> tuple[Floats, Floats | None]:
         return self._y[rows], None if self._weight is None else self._weight[rows]
+
+
+def mean_score(scores: Sequence[float]) -> float:
+    """Mean of the scores that are defined; nan if none is."""
+    defined = [score for score in scores if not math.isnan(score)]
+    return float(np.mean(defined)) if defined else math.nan
+
+
+def spread_of(scores: Sequence[float]) -> float | None:
+    """Standard deviation of the scores that are defined; None for fewer than two."""
+    defined = [score for score in scores if not math.isnan(score)]
+    return float(np.std(defined, ddof=1)) if len(defined) > 1 else None

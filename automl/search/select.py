@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from automl.metrics._lookup import get_metric
 from automl.model.link import Link
 from automl.search.blend import Blend, blended, greedy_blend, names_by_loss, row_sample
-from automl.search.scoring import Scorer
+from automl.search.scoring import Scorer, mean_score
 from automl.search.trial import Trial
 from automl.task import Task
 
@@ -76,7 +76,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         link=scorer.link,
         threshold=threshold,
         pooled=pooled,
-        score=float(np.mean(fold_scores)),
+        score=mean_score(fold_scores),
         fold_scores=fold_scores,
         score_crossfitted=_crossfitted(pools, scorer) if crossfit else None,
     )
@@ -155,4 +155,4 @@ def _crossfitted(pools: Mapping[str, Floats], scorer: Scorer) -> float | None:
         threshold = scorer.threshold(blended(weights, others), rest)
         margin = blended(weights, {name: pool[own] for name, pool in pools.items()})
         scores.append(scorer.score(margin, threshold, own))
-    return float(np.mean(scores))
+    return mean_score(scores)

@@ -10,6 +10,7 @@ import numpy as np
 
 from automl.ledger import BoardRow
 from automl.search.portfolio import Candidate
+from automl.search.scoring import spread_of
 
 State = Literal["running", "finishing", "done", "pruned", "failed", "stopped"]
 
@@ -68,9 +69,7 @@ class Trial:
     @property
     def spread(self) -> float | None:
         """Standard deviation of the fold scores."""
-        if len(self.fold_scores) < 2:
-            return None
-        return float(np.std(self.fold_scores, ddof=1))
+        return spread_of(self.fold_scores)
 
     @property
     def by_clock(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import pandas as pd
 from automl.data.parse import UNSEEN
 from automl.data.read import ReadOptions, read_chunks
 from automl.data.schema import Kind, ParsedTable
-from automl.errors import ConfigError, DataError
+from automl.errors import ConfigError
 from automl.model.bundle import load_bundle
 from automl.search.cores import usable_cores
 
@@ -118,20 +118,26 @@ def chunks_of(
     mode: Mode,
     chunk_rows: int,
     tally: Tally,
+    limit: int | None = None,
 ) -> Iterator[Chunk]:
     """The chunks of the table `data`, each counted in `tally` as it is given out.
 
-    Raises DataError if a chunk does not fit the schema in this mode, or if there is no row.
+    limit: take only so many rows from the top.
+
+    At least one chunk comes out, and none is empty. Raises DataError if a chunk does not fit the
+    schema in this mode.
     """
     options = _like_training(predictor, read)
     for table in read_chunks(data, options=options, chunk_rows=chunk_rows):
+        left = len(table.frame) if limit is None else limit - tally.n_rows
+        if left <= 0:
+            return
+        frame = table.frame.iloc[:left]
         first_row = table.first_row + 1  # people count the first row of data as row 1
-        parsed = predictor.parse(table.frame, mode, first_row)
-        chunk = Chunk(table.frame, parsed, first_row)
+        parsed = predictor.parse(frame, mode, first_row)
+        chunk = Chunk(frame, parsed, first_row)
         tally.add(predictor, chunk)
         yield chunk
-    if tally.n_rows == 0:
-        raise DataError(f"'{data}' has no rows.", hint="Give a table with rows of data.")
 
 
 def _like_training(predictor: Predictor, read: ReadOptions) -> ReadOptions:
@@ -148,3 +154,17 @@ def _like_training(predictor: Predictor, read: ReadOptions) -> ReadOptions:
         na_values=tuple(dict.fromkeys(markers)),
         keep_na=read.keep_na or bool(config.get("keep_na")),
     )
+
+
+def refuse_inputs(output: Path, inputs: Sequence[Path | str]) -> None:
+    """Raise ConfigError if writing `output` would change the data or the bundle."""
+    target = output.resolve()
+    for path in map(Path, inputs):
+        source = path.resolve()
+        inside = source.is_dir() and source in target.parents
+        same = output.exists() and source.exists() and output.samefile(path)
+        if target == source or inside or same:
+            raise ConfigError(
+                f"The output '{output}' would write over the input '{path}'.",
+                hint="Pass another --output.",
+            )

@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 
 from automl.data.read import ReadOptions
-from automl.data.write import writing
+from automl.data.write import naming, placed, writing
 from automl.errors import ConfigError
 from automl.model.explain import Explanation, Importance
 from automl.workflows._rows import (
     EXPLAINED_CHUNK_ROWS,
-    Chunk,
     Tally,
     chunks_of,
     open_predictor,
@@ -100,7 +99,11 @@ def explain_file(
             importance = explained.sample().global_importance()
             _write_importance(importance, place, _format(options, place))
     elif place is not None:
-        _write_rows(explained, place, _format(options, place))
+        tables = (
+            reason_table(predictor, explanation, top=options.top, first_row=first_row)
+            for explanation, first_row in explained.rows(options.rows)
+        )
+        _write_rows(tables, place, _format(options, place))
     plots: tuple[Path, ...] = ()
     if options.plots is not None:
         plots = _draw(explained.sample(), options.plots)
@@ -120,8 +123,8 @@ class _Explained:
     def __init__(
         self, predictor: Predictor, options: ExplainOptions, tally: Tally, data: Path | str
     ) -> None:
-        self.predictor = predictor
-        self.options = options
+        self._predictor = predictor
+        self._options = options
         self.n_rows = 0
         self.error = 0.0
         self._tally = tally
@@ -132,25 +135,20 @@ class _Explained:
     def rows(self, limit: int | None) -> Iterator[tuple[Explanation, int]]:
         """(explanation, number of its first row) of each chunk, up to `limit` rows in all."""
         size = EXPLAINED_CHUNK_ROWS if limit is None else min(limit, EXPLAINED_CHUNK_ROWS)
-        chunks = chunks_of(
-            self.predictor,
+        for chunk in chunks_of(
+            self._predictor,
             self._data,
-            read=self.options.read,
-            mode=self.options.mode,
+            read=self._options.read,
+            mode=self._options.mode,
             chunk_rows=size,
             tally=self._tally,
-        )
-        for chunk in chunks:
-            explanation = self._explain(chunk)
-            if limit is not None and self.n_rows + len(explanation.values) > limit:
-                explanation = head(explanation, limit - self.n_rows)
+            limit=limit,
+        ):
+            explanation = self._predictor.explain(chunk.frame, chunk.parsed)
             self.n_rows += len(explanation.values)
             self.error = max(self.error, explanation.additivity_error)
             self._keep(explanation)
             yield explanation, chunk.first_row
-            if limit is not None and self.n_rows >= limit:
-                chunks.close()
-                return
 
     def sample(self) -> Explanation:
         """The first rows in one explanation; explained now unless that was done already."""
@@ -161,13 +159,10 @@ class _Explained:
 
     @property
     def _sample_rows(self) -> int:
-        return SAMPLE_ROWS if self.options.rows is None else self.options.rows
-
-    def _explain(self, chunk: Chunk) -> Explanation:
-        return self.predictor.explain(chunk.frame, chunk.parsed)
+        return SAMPLE_ROWS if self._options.rows is None else self._options.rows
 
     def _keep(self, explanation: Explanation) -> None:
-        wanted = self.options.importance or self.options.plots is not None
+        wanted = self._options.importance or self._options.plots is not None
         room = self._sample_rows - self._n_sampled
         if wanted and room > 0:
             part = head(explanation, room)
@@ -237,12 +232,7 @@ def reason_table(
     return pd.concat([facts, explanation.top(top).to_frame()], axis=1)
 
 
-def _write_rows(explained: _Explained, place: Path | BinaryIO, file_format: str) -> None:
-    options, predictor = explained.options, explained.predictor
-    tables = (
-        reason_table(predictor, explanation, top=options.top, first_row=first_row)
-        for explanation, first_row in explained.rows(options.rows)
-    )
+def _write_rows(tables: Iterator[pd.DataFrame], place: Path | BinaryIO, file_format: str) -> None:
     first = next(tables)  # a table that cannot be explained must not even begin an output
     guard = [name for name in first.columns if name.endswith("_value") and name != "base_value"]
     with writing(place, file_format, guard=guard) as writer:
@@ -278,8 +268,12 @@ def _write_importance(importance: Importance, place: Path | BinaryIO, file_forma
             writer.write(importance.table())
         return
     text = json.dumps(importance.to_json(), ensure_ascii=False, indent=2) + "\n"
-    with writing(place, "raw") as writer:
-        writer.write_text(text)
+    with placed(place) as stream:
+        if isinstance(place, Path):
+            with naming(place):
+                stream.write(text.encode("utf-8"))
+        else:
+            stream.write(text.encode("utf-8"))
 
 
 def _draw(explanation: Explanation, folder: Path) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from automl.model.explain import Importance, rank_correlation
 from automl.search.baseline import baseline_margins
 from automl.search.journal import Journal
 from automl.search.race import Race
+from automl.search.scoring import mean_score, spread_of
 from automl.search.select import Choice, choose
 from automl.search.setup import Goal
 from automl.search.ship import BlendShap, blend_shap, fold_members, refit_members
@@ -84,7 +85,7 @@ class Finish:
         """What ships, and the baseline's score."""
         scorer = self.race.scorer
         constant = baseline_margins(self.data)
-        baseline = float(np.mean(scorer.split_scores(constant)))
+        baseline = mean_score(scorer.split_scores(constant))
         refit = self.config.refit or self.folds.refit
         choice = choose(
             self.race.done,
@@ -206,7 +207,6 @@ class Finish:
         if importance is not None:
             total = importance.total
             table = [(importance.columns[i], float(total[i])) for i in importance.order]
-        spread = np.std(choice.fold_scores, ddof=1) if len(choice.fold_scores) > 1 else None
         reproducible = not self.race.rules.reads_clock or not self.race.ended_by_clock
         reproducible = reproducible and not self.plan.budget.limited
         return FitResult(
@@ -215,7 +215,7 @@ class Finish:
             target=self.table.target.name,
             metric=metric.name,
             score=choice.score,
-            spread=None if spread is None else float(spread),
+            spread=spread_of(choice.fold_scores),
             score_crossfitted=choice.score_crossfitted,
             fold_scores=choice.fold_scores,
             baseline=baseline,

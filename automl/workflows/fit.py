@@ -15,7 +15,7 @@ from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
 from automl.features.recipes import plan_recipes
 from automl.ledger import Ledger, Progress, Silent
-from automl.metrics._lookup import default_metric, get_metric
+from automl.metrics._lookup import check_target, default_metric, get_metric
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
 from automl.search.setup import Goal, pursue
@@ -137,12 +137,7 @@ def _size(data: Any) -> int:
 def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
     task = table.target.task
     metric = get_metric(config.metric) if config.metric else default_metric(task)
-    if metric.log_target and (table.target.y < 0).any():
-        raise ConfigError(
-            f"Metric {metric.name!r} needs a target of zero or more; {config.target!r} has "
-            "negative values.",
-            hint="Use rmse or mae.",
-        )
+    check_target(metric, table.target.y)
     if config.class_weight != "none" and not task.is_classification:
         raise ConfigError("--class-weight needs a classification, and this is a regression.")
     chosen = "chosen by --metric" if config.metric else f"the default for {task.value}"
@@ -169,12 +164,8 @@ def _prepare(
         duplicates=table.duplicates,
     )
     ledger.add("folds", f"validation: {folds.scheme}, {len(folds.splits)} splits", folds.reason)
-    named = {"singletons": folds.singletons, "rare": folds.rare}
-    for classes in filter(None, named.values()):
-        labels = ", ".join(repr(target.classes[c]) for c in classes[:5])
-        ledger.add("folds", f"classes with few rows: {labels}", warning=True)
-    for warning in folds.warnings:
-        ledger.add("folds", warning, warning=True)
+    for message in folds.messages(target.classes):
+        ledger.add("folds", message, warning=True)
     data = RunData(
         matrix=matrix,
         y=goal.y,

@@ -22,6 +22,7 @@ from automl.workflows._rows import (
     Tally,
     chunks_of,
     open_predictor,
+    refuse_inputs,
 )
 
 if TYPE_CHECKING:
@@ -92,8 +93,7 @@ def predict_file(
     predictor = open_predictor(bundle, options.threads)
     place = Path(output) if isinstance(output, str | Path) else output
     if isinstance(place, Path):
-        inputs = [Path(data), *([Path(bundle)] if isinstance(bundle, str | Path) else [])]
-        _refuse_inputs(place, inputs)
+        refuse_inputs(place, [data, *([bundle] if isinstance(bundle, str | Path) else [])])
     check_options(predictor, options)
     started = time.perf_counter()
     tally = Tally()
@@ -230,19 +230,13 @@ def _scored(
         scored["prediction"] = predictor.link.values(margin)
     if options.explain:
         table = explanation.top(options.explain).to_frame()
-        scored |= {str(name): column for name, column in table.items()}
+        scored |= {str(name): _present(column) for name, column in table.items()}
     return pd.DataFrame(scored)
 
 
-def _refuse_inputs(output: Path, inputs: Sequence[Path]) -> None:
-    """Raise ConfigError if writing `output` would change the data or the bundle."""
-    target = output.resolve()
-    for path in inputs:
-        source = path.resolve()
-        inside = source.is_dir() and source in target.parents
-        same = output.exists() and source.exists() and output.samefile(path)
-        if target == source or inside or same:
-            raise ConfigError(
-                f"The output '{output}' would write over the input '{path}'.",
-                hint="Pass another --output.",
-            )
+def _present(reasons: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of reasons where the empty text of a missing cell is missing."""
+    if reasons.dtype.kind == "f":
+        return reasons
+    texts = reasons.astype("str")
+    return texts.where(texts != "")

@@ -192,9 +192,9 @@ def test_training_rows_come_before_validated_ones(
     folds = folds_of(rng.normal(size=n), Task.REGRESSION, times=times, groups=groups, **asked)
     assert folds.refit
     assert folds.scheme == ("holdout" if holdout else "time")
-    assert "1 rows without a time count as the earliest" in folds.warnings[0]
+    assert "without a time count as the earliest ones: 1." in folds.warnings[0]
     when = np.nan_to_num(times, nan=-1.0)
-    start = 0.0
+    start = -1.0
     for split in folds.splits:
         first, last = when[split.valid].min(), when[split.valid].max()
         assert when[split.train].max() < first

@@ -161,14 +161,14 @@ def test_wrong_calls(train, schema):
         parse_table(twice, schema)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_numbers_as_text_come_back_exactly(numbers):
     texts = text_array([repr(number) for number in numbers])
     assert parse_numbers(texts, number_formats(texts)).tolist() == numbers
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.decimals(-(10**9), 10**9, places=2), min_size=2, max_size=30),
     st.sampled_from([(".", ","), (",", "."), (",", " "), (".", "'"), (",", ""), (".", "")]),
@@ -223,7 +223,7 @@ def frames(draw):
     return frame.assign(anchor=np.sqrt(np.arange(n_rows)))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(frames())
 def test_any_training_frame_parses_to_the_same_table(frame):
     schema, table = infer_schema(frame)
@@ -232,7 +232,7 @@ def test_any_training_frame_parses_to_the_same_table(frame):
         assert schema.columns[i].reason
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_level_text_is_the_number(value):
     text = level_text(value)

@@ -51,6 +51,12 @@ def test_y_holds_class_indices_of_the_kept_rows():
     assert target.y.dtype == np.float64
 
 
+def test_two_spellings_of_a_number_are_one_label():
+    target = infer(["1", "0", "1.0"] * 9)
+    assert target.classes == ("0", "1")
+    assert target.y.tolist() == [1, 0, 1] * 9
+
+
 def test_numbers_as_labels_are_ordered_as_numbers():
     target = infer([2, 10, 9] * 10)
     assert target.task is Task.MULTICLASS

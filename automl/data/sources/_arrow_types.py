@@ -75,7 +75,9 @@ def _series(column: Any, options: ReadOptions) -> pd.Series[Any]:
 def _plain(column: Any) -> Any:
     """The column with its wrappings and rarer types replaced by plain ones of equal meaning."""
     if isinstance(column.type, pa.BaseExtensionType):
-        column = pa.chunked_array([part.storage for part in column.chunks], column.type.storage_type)
+        column = pa.chunked_array(
+            [part.storage for part in column.chunks], column.type.storage_type
+        )
     if types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     elif types.is_run_end_encoded(column.type):

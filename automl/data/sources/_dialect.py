@@ -205,6 +205,8 @@ def _agreement(lines: Sequence[str], dialect: Dialect, complete: bool) -> _Fit:
 def _quote(lines: Sequence[str], delimiter: str) -> str:
     """The quote character: ' if cells are wrapped in it, always properly, and none in "."""
     sample = "".join(lines[: _SAMPLE_RECORDS * 2])
+    if "'" not in sample:
+        return '"'
     if _wrapped(sample, delimiter, '"')[0]:
         return '"'
     wrapped, opened = _wrapped(sample, delimiter, "'")
@@ -290,4 +292,3 @@ def _is_number(cell: str) -> bool:
 
 def _size(lines: Sequence[str]) -> int:
     return sum(len(line.encode("utf-8")) for line in lines)
-

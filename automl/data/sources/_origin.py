@@ -91,7 +91,8 @@ class Origin:
             if self.compression is None:
                 yield raw
                 return
-            yield cast(BinaryIO, _Decompressed(raw, self.compression, self.name))
+            stream = _Decompressed(raw, self.compression, self.name)
+            yield cast(BinaryIO, io.BufferedReader(stream, 1 << 16))
 
     @contextmanager
     def open_seekable(self) -> Iterator[BinaryIO]:
@@ -106,7 +107,7 @@ class Origin:
             yield cast(BinaryIO, copy)
 
     def _keep(self, stream: IO[bytes]) -> None:
-        spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)
+        spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - on the stack below
         self._spool = self._opened.enter_context(spool)
         shutil.copyfileobj(stream, self._spool, 1 << 20)
 

@@ -6,7 +6,7 @@ import codecs
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TextIO, cast
 
 from automl.data.sources._foreign import looks_binary, refuse_foreign
@@ -43,7 +43,7 @@ class Text:
     def open(self) -> Iterator[TextIO]:
         """The decoded text; line ends as they are in the file."""
         with self.origin.open() as stream:
-            text = io.TextIOWrapper(cast(BinaryIO, stream), self.encoding, newline="")
+            text = io.TextIOWrapper(stream, self.encoding, newline="")
             try:
                 yield text
             finally:
@@ -102,12 +102,7 @@ def read_text(origin: Origin, encoding: str | None = None) -> Text:
     try:
         return _decoded(origin, "utf-8")
     except _Undecodable as wrong:
-        text = _as_western(origin, wrong)
-    note = (
-        f"line {wrong.line} is not UTF-8: read as Windows-1252 (name the encoding if letters "
-        "look wrong)"
-    )
-    return Text(origin, text.encoding, text.tail, text.quotes, (note,))
+        return _as_western(origin, wrong)
 
 
 class _Undecodable(DataError):
@@ -142,9 +137,11 @@ def _as_western(origin: Origin, wrong: _Undecodable) -> Text:
             if looks_binary(block):
                 raise _binary(origin)
     try:
-        return _decoded(origin, "cp1252")
+        text = _decoded(origin, "cp1252")
     except _Undecodable:
         raise wrong from None
+    note = f"line {wrong.line} is not UTF-8: read as Windows-1252 (--encoding names another)"
+    return replace(text, notes=(note,))
 
 
 def _decoded(origin: Origin, encoding: str) -> Text:
@@ -164,7 +161,7 @@ def _decoded(origin: Origin, encoding: str) -> Text:
             if "\0" in text:
                 line += text[: text.index("\0")].count("\n")
                 raise DataError(
-                    f"{origin.name} has a NUL character in line {line}, so it is no table of text.",
+                    f"{origin.name} has a NUL character in line {line}, so it is no text table.",
                     hint="Name the encoding (--encoding utf-16?), or clean the file.",
                 )
             quotes.update(mark for mark in "\"'" if mark in text)

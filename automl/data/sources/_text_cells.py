@@ -84,7 +84,7 @@ def to_series(column: Any) -> pd.Series[Any]:
         whole = pc.cast(column, pa.large_string())
         whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
         dtype = pd.StringDtype("pyarrow", na_value=np.nan)
-        return pd.Series(dtype.__from_arrow__(whole))
+        return pd.Series(whole.to_pandas(types_mapper={whole.type: dtype}.get))
     return pd.Series(column.to_pandas())
 
 

@@ -34,7 +34,7 @@ class ReadOptions:
     encoding: name of a text encoding, as Python knows it.
     decimal: "," makes cells such as `3,5` of delimited text numbers; "." or None leaves them text.
     na_values: further cells that mean "missing".
-    keep_na: only the empty cell and `na_values` are missing, so that "NA" is a text like any other.
+    keep_na: only the empty cell and `na_values` are missing; "NA" is a text like any other.
     """
 
     delimiter: str | None = None
