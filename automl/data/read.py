@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import pandas as pd
@@ -112,17 +113,23 @@ def _table(origin: Origin, source: Source, piece: Piece, digest: str, first_row:
 
 def _source(origin: Origin) -> Source:
     """The kind of source: by first bytes that are certain, then the ending, then likely ones."""
-    sources = [
-        cast(Source, plugins.load(_SOURCES, name, "SOURCE")) for name in plugins.names(_SOURCES)
-    ]
+    sources = _sources()
     start = origin.head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for source in sources:
+    for source in sources.values():
         if origin.head.startswith(source.magic):
             return source
-    for source in sources:
+    for source in sources.values():
         if origin.suffix in source.suffixes:
             return source
-    for source in sources:
+    for source in sources.values():
         if start.startswith(source.likely):
             return source
-    return cast(Source, plugins.load(_SOURCES, _ANY_TEXT, "SOURCE"))
+    return sources[_ANY_TEXT]
+
+
+@cache
+def _sources() -> dict[str, Source]:
+    return {
+        name: cast(Source, plugins.load(_SOURCES, name, "SOURCE"))
+        for name in plugins.names(_SOURCES)
+    }

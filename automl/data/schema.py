@@ -1,4 +1,4 @@
-"""What the columns of a table are: `Kind`, `Column`, `Schema`, and `ParsedTable`, the typed cells."""
+"""What columns are: `Kind`, `Column`, `Schema`; and `ParsedTable`, the typed cells of rows."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from automl.data.schema import Kind
+
 Floats = NDArray[np.float64]
 
 
@@ -127,6 +129,7 @@ class Explanation:
     columns: names of all used original columns.  data: (n, c) original cells.
     classes: label texts, () for regression.
     numbers: (n, c) cells of numeric, boolean and datetime columns as float64, else NaN.
+    kinds: of the columns.
     predicted: (n,) index of the predicted class for multiclass, else None.
     """
 
@@ -137,6 +140,7 @@ class Explanation:
     data: pd.DataFrame
     classes: tuple[str, ...]
     numbers: Floats
+    kinds: tuple[Kind, ...]
     predicted: NDArray[np.intp] | None = None
 
     @property
@@ -222,7 +226,7 @@ class Explanation:
 
     def plot_data(self) -> NDArray[Any]:
         """(n, c) numbers, and texts (object) in columns that hold none."""
-        words = np.isnan(self.numbers).all(axis=0) & (self.texts != "").any(axis=0)
+        words = np.array([kind in (Kind.CATEGORICAL, Kind.TEXT) for kind in self.kinds], bool)
         if not words.any():
             return self.numbers
         mixed = self.numbers.astype(object)

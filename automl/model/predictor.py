@@ -223,6 +223,7 @@ class Predictor:
             data=table.reindex(columns=list(self.columns)).reset_index(drop=True),
             classes=self.classes,
             numbers=self._numbers(cells),
+            kinds=tuple(self.schema.columns[i].kind for i in self.schema.used),
             predicted=self._label_codes(self.link.probabilities(margin)) if multi else None,
         )
 

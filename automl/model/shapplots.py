@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from automl.data.schema import Kind
 from automl.errors import ConfigError
 from automl.model.explain import Explanation
 
@@ -63,7 +65,7 @@ def _drawing() -> Iterator[None]:
     try:
         # Missing glyphs of unusual column names and columns without a value only make a plot
         # plainer; both are warnings of matplotlib and numpy.
-        with warnings.catch_warnings(), plt.rc_context({"text.parse_math": False}):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -123,7 +125,7 @@ def _figure(path: Path, title: str) -> Iterator[Path]:
     figure = plt.figure(figsize=(8, 5))
     try:
         yield path
-        figure.suptitle(title, y=1.02)
+        figure.suptitle(_plain(title), y=1.0)
         figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
     finally:
         plt.close(figure)
@@ -138,25 +140,35 @@ def _shap(explanation: Explanation, output: int) -> Any:
         values=explanation.cube[:, :, output].copy(),
         base_values=bases[:, output] if bases.ndim == 2 else bases,
         data=explanation.plot_data(),
-        display_data=explanation.texts,
-        feature_names=list(explanation.columns),
+        display_data=_plain_texts(explanation.texts),
+        feature_names=[_plain(name) for name in explanation.columns],
     )
 
 
-def _column(explanation: Explanation, column: int, output: int, rows: np.ndarray[Any, Any]) -> Any:
+def _column(explanation: Explanation, column: int, output: int, rows: NDArray[np.intp]) -> Any:
     """shap's own object for one column and output: values (n,), data as numbers or texts."""
     import shap
 
-    data = explanation.plot_data()[rows, column]
-    numeric = all(isinstance(cell, float) for cell in data)
+    numeric = explanation.kinds[column] in (Kind.NUMERIC, Kind.DATETIME)
+    texts = np.where(explanation.texts == "", "(missing)", explanation.texts)[rows, column]
     return shap.Explanation(
         values=explanation.cube[rows, column, output],
         base_values=0.0,
-        data=data.astype(np.float64) if numeric else data,
-        feature_names=explanation.columns[column],
+        data=explanation.numbers[rows, column] if numeric else _plain_texts(texts),
+        feature_names=_plain(explanation.columns[column]),
     )
 
 
-def _sample(n_rows: int) -> np.ndarray[Any, Any]:
+def _plain(text: str) -> str:
+    """`text` for matplotlib, which would set what lies between two dollars as a formula."""
+    return text.replace("$", r"\$")
+
+
+def _plain_texts(texts: NDArray[np.object_]) -> NDArray[np.object_]:
+    flat = [_plain(text) for text in texts.ravel()]
+    return np.asarray(flat, dtype=object).reshape(texts.shape)
+
+
+def _sample(n_rows: int) -> NDArray[np.intp]:
     """Indices of at most `_MAX_DOTS` rows, evenly spread over the table."""
     return np.unique(np.linspace(0, n_rows - 1, min(n_rows, _MAX_DOTS)).astype(np.intp))

@@ -26,15 +26,15 @@ class Costs:
         """Learn from one trained fold."""
         for key in _keys(candidate):
             _average(self._seconds, key, seconds)
-            if candidate.origin == "portfolio":
+            if candidate.origin != "optuna":
                 _average(self._units, key, seconds / candidate.cost)
 
     def predict(self, candidate: Candidate) -> float:
         """Expected core-seconds of one fold of `candidate`."""
         for key in _keys(candidate):
-            if candidate.origin == "portfolio" and key in self._units:
+            if candidate.origin != "optuna" and key in self._units:
                 return self._units[key] * candidate.cost
-            if candidate.origin != "portfolio" and key in self._seconds:
+            if candidate.origin == "optuna" and key in self._seconds:
                 return self._seconds[key]
         return self._first_guess * candidate.cost
 

@@ -9,7 +9,7 @@ tuned defaults of Holzmüller et al., Better by Default, 2024).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from automl.engines.base import TableSize
@@ -29,6 +29,11 @@ class Candidate:
     origin: str = "portfolio"
     study_trial: int | None = None  # Optuna's number, for tell
 
+
+HASTENED = "hastened"  # origin of a portfolio entry whose learning rate was raised to fit
+MOST_HASTE = 4.0
+_FASTEST_RATE = 0.3
+_RATES = ("learning_rate", "eta")  # what the libraries call the learning rate
 
 _LGB_SMALL = {"num_leaves": 15, "learning_rate": 0.06, "feature_fraction": 0.6}
 _LGB_DEEP = {
@@ -64,13 +69,13 @@ _ORDER: tuple[Candidate, ...] = (
     Candidate("lightgbm", "plain", _LGB_SMALL, 1.0),
     Candidate("xgboost", "plain", _XGB_SHALLOW, 1.0),
     Candidate("xgboost", "plain", _XGB_DEEP, 3.0),
-    Candidate("lightgbm", "encoded", _LGB_ENCODED, 2.0),
-    Candidate("catboost", "plain", _CAT_SHALLOW, 6.0),
     Candidate("lightgbm", "plain", _LGB_DEEP, 2.5),
-    Candidate("xgboost", "encoded", _XGB_ENCODED, 3.0),
+    Candidate("catboost", "plain", _CAT_SHALLOW, 6.0),
     Candidate("lightgbm", "plain", _LGB_EXTRA, 1.2),
+    Candidate("lightgbm", "encoded", _LGB_ENCODED, 2.0),
     Candidate("xgboost", "plain", _XGB_MIDDLE, 1.5),
     Candidate("catboost", "plain", _CAT_MIDDLE, 12.0),
+    Candidate("xgboost", "encoded", _XGB_ENCODED, 3.0),
 )
 
 
@@ -96,3 +101,18 @@ def _sized(candidate: Candidate, size: TableSize) -> Candidate:
     if candidate.engine == "catboost" and size.n_classes > 2:
         cost *= 2.0
     return Candidate(candidate.engine, candidate.recipe, params, cost)
+
+
+def hastened(candidate: Candidate, factor: float) -> Candidate:
+    """`candidate` with a learning rate up to `factor` times higher, so that it needs fewer trees.
+
+    Twice the rate needs about half the trees for nearly the same loss.
+    """
+    factor = min(factor, MOST_HASTE)
+    rates = {
+        name: min(candidate.params[name] * factor, max(_FASTEST_RATE, candidate.params[name]))
+        for name in _RATES
+        if name in candidate.params
+    }
+    params = {**candidate.params, **rates}
+    return replace(candidate, params=params, cost=candidate.cost / factor, origin=HASTENED)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ import numpy as np
 
 from automl.errors import SearchError
 from automl.ledger import Board, Ledger
+from automl.search.candidates import Candidates
 from automl.search.costs import Costs
 from automl.search.crossval import PLAIN, choose_tree_counts, load_engine
 from automl.search.executors.base import Executor, Report
 from automl.search.journal import Journal
-from automl.search.portfolio import Candidate
+from automl.search.portfolio import HASTENED, Candidate
 from automl.search.scoring import Scorer, mean_score
 from automl.search.studies import Studies
 from automl.search.trial import FoldRun, Trial
@@ -31,8 +32,6 @@ from automl.search.trial import FoldRun, Trial
 BATCH = 4  # trials per batch in trials mode; any fixed number is as good for identity
 _TICK = 0.25  # seconds between looks at the clock
 _GRACE = 0.3  # seconds that a task may take past its limit before it is killed
-# An engine that fails this often without any success is not asked again.
-_BENCH_AFTER = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class RaceRules:
     """What bounds a race.
 
     trials: how many, or None.  seconds_left: time until training must have ended, infinite
-    without a time budget; it may shrink as the race learns what the rest will cost.
+    without a time budget; it may shrink as the race learns what the rest will cost. With both,
+    the clock only ends the race.
     inner_stop: see `RunData`.  baseline_loss: objective loss of the constant prediction.
     """
 
@@ -54,7 +54,8 @@ class RaceRules:
 
     @property
     def reads_clock(self) -> bool:
-        return self.trials is None or math.isfinite(self.seconds_left())
+        """Whether decisions may depend on what things cost."""
+        return self.trials is None
 
 
 class Race:
@@ -75,15 +76,15 @@ class Race:
         watch: Callable[[Race], None] = lambda race: None,
     ) -> None:
         self.executor, self.scorer, self.rules = executor, scorer, rules
-        self.studies, self.costs = studies, costs
+        self.costs = costs
         self.folder, self.journal, self.ledger = folder, journal, ledger
         self.trials: list[Trial] = []
         self.margins: dict[str, Any] = {}  # name -> stacked (rows, k) float32 of finished trials
         self.ended_by_clock = False
-        self._portfolio = deque(candidates)
+        self._candidates = Candidates(candidates, studies, costs, ledger)
+        self._batch: deque[Candidate] = deque()
         self._finish: deque[Trial] = deque()
-        self._untold: list[Trial] = []
-        self._failures: dict[str, int] = {}
+        self._untold: deque[Trial] = deque()
         self._watch = watch
 
     # -- the loop -------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ class Race:
         return [trial for trial in self.trials if trial.state == "done"]
 
     def _open(self) -> list[Trial]:
-        return [trial for trial in self.trials if trial.state in ("running", "finishing")]
+        return [trial for trial in self.trials if trial.is_open]
 
     def _fill(self) -> None:
         while self.executor.idle:
@@ -131,10 +132,11 @@ class Race:
                 if self._too_late(trial):
                     continue
                 return self._fold_task(trial, trial.pending.pop(0))
-        for candidate in self._next_candidates():
-            trial = self._start(candidate)
-            return self._fold_task(trial, trial.pending.pop(0))
-        return None
+        candidate = self._next_candidate()
+        if candidate is None:
+            return None
+        trial = self._start(candidate)
+        return self._fold_task(trial, trial.pending.pop(0))
 
     def _stop(self) -> None:
         """The clock ended the race: what is still running counts for nothing."""
@@ -147,68 +149,41 @@ class Race:
 
     # -- candidates -----------------------------------------------------------------------------
 
-    def _next_candidates(self) -> Iterator[Candidate]:
+    def _next_candidate(self) -> Candidate | None:
         """The next candidate to start, if one may start now."""
-        planned = self.rules.trials
-        if planned is not None and len(self.trials) >= planned:
-            return
-        if not self.rules.reads_clock:
-            # A batch is asked only when the one before it is closed and told.
-            if len(self.trials) % BATCH == 0 and self._open():
-                return
+        if self.rules.trials is None:
             self._tell()
-            yield self._from_portfolio() or self._asked()
-            return
+            return self._candidates.fitting(
+                self._wall_seconds, self._free_seconds(), first=not self.trials
+            )
+        if self._batch:
+            return self._batch.popleft()
+        size = min(BATCH, self.rules.trials - len(self.trials))
+        # A batch is asked for, whole, when the one before it is closed and told.
+        if size <= 0 or self._open() or self.rules.seconds_left() <= 0:
+            return None
         self._tell()
-        while self._portfolio:
-            candidate = self._portfolio.popleft()
-            if self._benched(candidate.engine):
-                continue
-            if not self.trials or self._fits(candidate):
-                yield candidate
-                return
-            self.ledger.add(
-                "race",
-                f"{candidate.engine} ({candidate.recipe}) is left out",
-                f"its folds would need about {self._trial_seconds(candidate):.1f} s",
-            )
-        if self.done and self.rules.seconds_left() > 0:
-            found = self.studies.ask(
-                seconds=self.costs.predict,
-                allowed=lambda c: self._fits(c) and not self._benched(c.engine),
-            )
-            if found is not None:
-                yield found
-            elif not self._open():
-                self.ended_by_clock = True
+        self._batch.extend(self._candidates.batch(size))
+        return self._batch.popleft()
 
-    def _from_portfolio(self) -> Candidate | None:
-        while self._portfolio:
-            candidate = self._portfolio.popleft()
-            if not self._benched(candidate.engine):
-                return candidate
-        return None
+    def _tell(self) -> None:
+        """Tell about closed trials, in trial order."""
+        closed = []
+        while self._untold and not self._untold[0].is_open:
+            closed.append(self._untold.popleft())
+        self._candidates.tell(closed)
 
-    def _asked(self) -> Candidate:
-        found = self.studies.ask(allowed=lambda c: not self._benched(c.engine))
-        if found is None:
-            raise SearchError("Every engine failed; see the leaderboard for the causes.")
-        return found
-
-    def _benched(self, engine: str) -> bool:
-        return self._failures.get(engine, 0) >= _BENCH_AFTER
-
-    def _trial_seconds(self, candidate: Candidate) -> float:
+    def _wall_seconds(self, candidate: Candidate) -> float:
         """Predicted wall seconds of all folds of `candidate` on all workers."""
         waves = math.ceil(len(self.scorer.splits) / self.executor.n_workers)
         return 1.1 * waves * self.costs.predict(candidate)
 
-    def _fits(self, candidate: Candidate) -> bool:
+    def _free_seconds(self) -> float:
+        """Wall seconds until the race must end, less what is queued already."""
         queued = sum(
             len(trial.pending) * self.costs.predict(trial.candidate) for trial in self._open()
         )
-        wait = queued / self.executor.n_workers
-        return wait + self._trial_seconds(candidate) <= self.rules.seconds_left()
+        return self.rules.seconds_left() - queued / self.executor.n_workers
 
     def _start(self, candidate: Candidate) -> Trial:
         number = len(self.trials)
@@ -242,21 +217,21 @@ class Race:
         }
 
     def _time_limit(self, trial: Trial) -> float | None:
-        """Seconds for one fold: all that are left; of the first trial a fair share of them.
+        """Seconds for one fold: a fair share of those left for the first trial and hastened ones.
 
         The first trial always finishes, whatever its folds were predicted to take.
         """
-        if not self.rules.reads_clock:
-            return None
         left = self.rules.seconds_left()
-        if self.done or trial.number:
+        if not self.rules.reads_clock:
+            return None if math.isinf(left) else max(left, 0.0)
+        if trial.number and trial.candidate.origin != HASTENED:
             return left
         waves = math.ceil((len(trial.pending) + 1) / self.executor.n_workers)
         return left / waves * 0.9
 
     def _too_late(self, trial: Trial) -> bool:
         """Whether the pending folds of `trial` cannot end in time; gives it up if so."""
-        if not self.rules.reads_clock or not self.done:
+        if not self.rules.reads_clock or not self.done or trial.candidate.origin == HASTENED:
             return False
         waves = math.ceil(len(trial.pending) / self.executor.n_workers)
         took = [fold.seconds for fold in trial.folds.values()]
@@ -292,7 +267,7 @@ class Race:
 
     def _take(self, report: Report) -> None:
         trial = self.trials[report.task["trial"]]
-        if trial.state not in ("running", "finishing"):
+        if not trial.is_open:
             return  # pruned or stopped meanwhile
         if report.result is None:
             trial.cause = report.error or "unknown"
@@ -317,6 +292,7 @@ class Race:
             by_clock=result["by_clock"],
         )
         trial.folds[fold.split] = fold
+        self.ended_by_clock |= fold.by_clock
         trial.seconds += fold.seconds
         self.costs.seen(trial.candidate, fold.seconds)
         self.journal.write("fold", **{**task, **result})
@@ -340,9 +316,6 @@ class Race:
 
     def _fail(self, trial: Trial, report: Report) -> None:
         trial.pending.clear()
-        engine = trial.candidate.engine
-        if not any(t.candidate.engine == engine for t in self.done):
-            self._failures[engine] = self._failures.get(engine, 0) + 1
         self.ledger.add("race", f"{trial.name} failed", trial.cause, warning=True)
         self.journal.write("traceback", trial=trial.number, traceback=report.traceback)
         self._close(trial, "failed")
@@ -350,19 +323,6 @@ class Race:
     def _close(self, trial: Trial, state: Any) -> None:
         trial.state = state
         self.journal.write("closed", **trial.to_json())
-
-    def _tell(self) -> None:
-        """Tell the studies about closed trials, in trial order."""
-        while self._untold and self._untold[0].state not in ("running", "finishing"):
-            trial = self._untold.pop(0)
-            candidate, pruned = trial.candidate, trial.state == "pruned"
-            loss = trial.objective_loss
-            if pruned:
-                loss = trial.early_loss(trial.pruned_after)
-            if candidate.study_trial is not None:
-                self.studies.tell(candidate, loss, pruned=pruned)
-            elif loss is not None and not pruned:
-                self.studies.seen(candidate, loss)
 
     # -- pruning --------------------------------------------------------------------------------
 

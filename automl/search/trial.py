@@ -72,6 +72,10 @@ class Trial:
         return spread_of(self.fold_scores)
 
     @property
+    def is_open(self) -> bool:
+        return self.state in ("running", "finishing")
+
+    @property
     def by_clock(self) -> bool:
         return any(fold.by_clock for fold in self.folds.values())
 

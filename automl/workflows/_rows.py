@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 # Rows in memory at a time. Contributions hold a number per row, output and feature.
 CHUNK_ROWS = 50_000
 EXPLAINED_CHUNK_ROWS = 10_000
+# From so many rows on, scoring and explaining a chunk is worth several threads.
+MANY_ROWS = 10_000
+MANY_EXPLAINED_ROWS = 500
 # Cells of the wrong type that are named one by one.
 SHOWN_CELLS = 5
+_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -91,23 +95,25 @@ class Tally:
 
 
 def open_predictor(bundle: Path | str | Predictor, threads: int | None) -> Predictor:
-    """The predictor in `bundle`, which scores with `threads` threads (None = every usable core).
+    """The predictor in `bundle`; a predictor comes back as it is.
 
-    A predictor comes back as it is unless `threads` is given. Raises BundleError; ConfigError for
-    a number of threads below 1.
+    Raises BundleError; ConfigError for a number of threads below 1.
     """
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads is {threads}, but must be at least 1.")
-    if isinstance(bundle, str | Path):
-        predictor = load_bundle(Path(bundle))
-        threads = usable_cores() if threads is None else threads
-    else:
-        predictor = bundle
-    if threads is not None:
-        for member in predictor.members:
-            for fold in member.boosters:
-                setattr(fold.booster, "threads", threads)  # noqa: B010 - not in the protocol
-    return predictor
+    return load_bundle(Path(bundle)) if isinstance(bundle, str | Path) else bundle
+
+
+def set_threads(predictor: Predictor, asked: int | None, *, many_rows: bool) -> None:
+    """Let the boosters use the threads asked for, else all cores if there are many rows.
+
+    Few rows are scored sooner than threads have met: on a busy machine two threads took 0.5 s
+    for 1,700 rows, one took 0.2 s.
+    """
+    threads = asked or (usable_cores() if many_rows else 1)
+    for member in predictor.members:
+        for fold in member.boosters:
+            setattr(fold.booster, "threads", threads)  # noqa: B010 - not in the protocol
 
 
 def chunks_of(
@@ -168,3 +174,9 @@ def refuse_inputs(output: Path, inputs: Sequence[Path | str]) -> None:
                 f"The output '{output}' would write over the input '{path}'.",
                 hint="Pass another --output.",
             )
+
+
+def listed(columns: Sequence[str]) -> str:
+    """A hint that names the first few columns."""
+    shown = ", ".join(repr(name) for name in columns[:_LISTED])
+    return f"Columns: {shown}{', …' if len(columns) > _LISTED else ''}."

@@ -27,7 +27,15 @@ from automl.metrics._evaluate import evaluate_all
 from automl.metrics._lookup import get_metric
 from automl.metrics._threshold import labels_of, score_probabilities
 from automl.metrics.base import Floats, Metric
-from automl.workflows._rows import CHUNK_ROWS, Tally, chunks_of, open_predictor
+from automl.workflows._rows import (
+    CHUNK_ROWS,
+    MANY_ROWS,
+    Tally,
+    chunks_of,
+    listed,
+    open_predictor,
+    set_threads,
+)
 
 if TYPE_CHECKING:
     from automl.model.predictor import Mode, Predictor
@@ -247,6 +255,7 @@ def _score(
         columns = list(chunk.frame.columns)
         _require(predictor.target, columns, "The target")
         weight_column = _weight_column(predictor, options, columns)
+        set_threads(predictor, options.threads, many_rows=len(chunk.frame) >= MANY_ROWS)
         margin = predictor.margin_of(predictor.matrix(chunk.parsed))
         predictions.append(predictor.link.predict(margin))
         targets.append(chunk.frame[predictor.target])
@@ -261,11 +270,9 @@ def _score(
 
 def _require(column: str, columns: Sequence[str], role: str) -> None:
     if column not in columns:
-        listed = ", ".join(repr(name) for name in columns[:8])
         raise DataError(
             f"{role} {column!r} is not in the data.",
-            hint=did_you_mean(column, columns)
-            or f"Columns: {listed}{', …' if len(columns) > 8 else ''}.",
+            hint=did_you_mean(column, columns) or listed(columns),
         )
 
 

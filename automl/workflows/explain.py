@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,10 +19,12 @@ from automl.errors import ConfigError
 from automl.model.explain import Explanation, Importance
 from automl.workflows._rows import (
     EXPLAINED_CHUNK_ROWS,
+    MANY_EXPLAINED_ROWS,
     Tally,
     chunks_of,
     open_predictor,
     refuse_inputs,
+    set_threads,
 )
 
 if TYPE_CHECKING:
@@ -144,6 +146,8 @@ class _Explained:
             tally=self._tally,
             limit=limit,
         ):
+            many = len(chunk.frame) >= MANY_EXPLAINED_ROWS
+            set_threads(self._predictor, self._options.threads, many_rows=many)
             explanation = self._predictor.explain(chunk.frame, chunk.parsed)
             self.n_rows += len(explanation.values)
             self.error = max(self.error, explanation.additivity_error)
@@ -175,13 +179,12 @@ def head(explanation: Explanation, n_rows: int) -> Explanation:
     if n_rows >= len(explanation.values):
         return explanation
     predicted = explanation.predicted
-    return Explanation(
+    return replace(
+        explanation,
         values=explanation.values[:n_rows],
         base_values=explanation.base_values[:n_rows],
         margin=explanation.margin[:n_rows],
-        columns=explanation.columns,
         data=explanation.data.iloc[:n_rows],
-        classes=explanation.classes,
         numbers=explanation.numbers[:n_rows],
         predicted=None if predicted is None else predicted[:n_rows],
     )
@@ -193,13 +196,12 @@ def joined(parts: list[Explanation]) -> Explanation:
     if len(parts) == 1:
         return first
     predicted = [part.predicted for part in parts if part.predicted is not None]
-    return Explanation(
+    return replace(
+        first,
         values=np.concatenate([part.values for part in parts]),
         base_values=np.concatenate([part.base_values for part in parts]),
         margin=np.concatenate([part.margin for part in parts]),
-        columns=first.columns,
         data=pd.concat([part.data for part in parts], ignore_index=True),
-        classes=first.classes,
         numbers=np.concatenate([part.numbers for part in parts]),
         predicted=np.concatenate(predicted) if predicted else None,
     )

@@ -155,7 +155,7 @@ class Finish:
             self.race.executor,
             n_columns=len(self.table.schema.columns),
             folder=self.run.path / "shap",
-            max_rows=MAX_EXPLAINED_ROWS if limited else EXPLAINED_ROWS,
+            max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
             seconds_left=left,
         )
         if shap is None:
@@ -207,8 +207,7 @@ class Finish:
         if importance is not None:
             total = importance.total
             table = [(importance.columns[i], float(total[i])) for i in importance.order]
-        reproducible = not self.race.rules.reads_clock or not self.race.ended_by_clock
-        reproducible = reproducible and not self.plan.budget.limited
+        reproducible = not self.race.rules.reads_clock and not self.race.ended_by_clock
         return FitResult(
             path=self.run.bundle,
             task=self.goal.task.value,

@@ -9,7 +9,7 @@ from typing import Any
 
 from automl import plugins
 from automl.budget import Budget
-from automl.config import FitConfig
+from automl.config import FitConfig, resolve
 from automl.data.folds import Folds, make_folds
 from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
@@ -22,7 +22,7 @@ from automl.search.setup import Goal, pursue
 from automl.search.store import RunData
 from automl.workflows.finish import Finish
 from automl.workflows.output import RunFolder, bundle_place
-from automl.workflows.plan import Plan
+from automl.workflows.plan import Plan, inner_stop
 from automl.workflows.result import FitResult
 from automl.workflows.training_table import TrainingTable, load_training_table
 
@@ -92,9 +92,7 @@ def fit(
 
 
 def _configured(config: FitConfig | None, options: Mapping[str, Any]) -> FitConfig:
-    if config is None and "trials" in options and "time_budget" not in options:
-        options = {**options, "time_budget": None}
-    config = FitConfig(**options) if config is None else replace(config, **options)
+    config = resolve(options, {}, None)[0] if config is None else replace(config, **options)
     if not config.target:
         raise ConfigError("No target column is given.", hint="Name it with --target COLUMN.")
     return config
@@ -179,6 +177,6 @@ def _prepare(
         plans=plan_recipes(matrix, seed=config.seed),
         seed=config.seed,
         threads=executor.threads,
-        inner_stop=0.0 if len(folds.splits) > folds.n_repeats else 0.15,
+        inner_stop=inner_stop(folds),
     )
     return preprocessor, data, folds

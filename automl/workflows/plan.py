@@ -44,6 +44,17 @@ _CHOOSE_PER_ROW = 2.5e-5
 _WORTH = 0.1
 
 
+# Repeated or many folds are for tables on which a trial is quick: at least so many trials must
+# fit into the budget, or there are `_FEW_SPLITS` splits.
+_LEAST_TRIALS = 8
+_FEW_SPLITS = 5
+
+
+def inner_stop(folds: Folds) -> float:
+    """Share of a split's training rows that stop its training; see `RunData`."""
+    return 0.0 if len(folds.splits) > folds.n_repeats else 0.15
+
+
 class Plan:
     """The clock's side of one run; without a time budget it plans nothing away."""
 
@@ -74,12 +85,18 @@ class Plan:
         guess = self._guess(data)
         left = self.budget.left() - self.reserve(data)
         waves = math.ceil(len(data.splits) / self._n_workers)
-        if left >= 2 * _WORTH * guess * waves or len(data.splits) == 1:
-            need = _WORTH * guess * waves
-        else:
+        if len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
+            data, folds = self._with_splits(data, n_folds=_FEW_SPLITS)
+            waves = math.ceil(_FEW_SPLITS / self._n_workers)
+            reason = "fewer splits leave time for more candidates"
+            ledger.add("folds", f"validation: {folds.scheme}, {_FEW_SPLITS} splits", reason)
+        need = _WORTH * guess * waves
+        if left < 2 * need and len(data.splits) > 1 and self.config.folds is None:
             need = _WORTH * guess * 2  # one split, and its refit on all rows
-            if left >= need and self.config.folds is None:
-                return self._single_holdout(data, ledger)
+            if left >= need:
+                data, folds = self._with_splits(data, holdout=0.2)
+                reason = "the time budget has no room for folds"
+                ledger.add("folds", "validation: a single holdout", reason, warning=True)
         if left < max(need, 0.05):
             raise self.too_small(need - left)
         return data, folds
@@ -93,7 +110,10 @@ class Plan:
             hint=f"Give at least --time-budget {least}s, or use fewer rows with --sample.",
         )
 
-    def _single_holdout(self, data: RunData, ledger: Ledger) -> tuple[RunData, Folds]:
+    def _with_splits(
+        self, data: RunData, *, n_folds: int | None = None, holdout: float | None = None
+    ) -> tuple[RunData, Folds]:
+        """The data with other splits: `n_folds` once, or one holdout."""
         target = self._table.target
         folds = make_folds(
             target.y,
@@ -101,18 +121,13 @@ class Plan:
             n_classes=len(target.classes),
             n_cells=data.matrix.n_rows * data.matrix.n_features,
             seed=self.config.seed,
-            holdout=0.2,
+            n_folds=n_folds,
+            holdout=holdout,
             groups=self._table.groups,
             times=self._table.times,
             duplicates=self._table.duplicates,
         )
-        ledger.add(
-            "folds",
-            "a single holdout instead of folds",
-            "the time budget has no room for folds",
-            warning=True,
-        )
-        return replace(data, splits=folds.splits, inner_stop=0.15), folds
+        return replace(data, splits=folds.splits, inner_stop=inner_stop(folds)), folds
 
     def _guess(self, data: RunData) -> float:
         return fold_seconds(self._size(data), data.n_outputs)

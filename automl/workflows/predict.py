@@ -19,10 +19,14 @@ from automl.errors import ConfigError, DataError, did_you_mean
 from automl.workflows._rows import (
     CHUNK_ROWS,
     EXPLAINED_CHUNK_ROWS,
+    MANY_EXPLAINED_ROWS,
+    MANY_ROWS,
     Tally,
     chunks_of,
+    listed,
     open_predictor,
     refuse_inputs,
+    set_threads,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ class PredictOptions:
     missing) or "strict" (the first wrong cell or unseen level is an error).
     format: "csv", "parquet" or "jsonl"; None = by the name of the output, else CSV.
     chunk_rows: rows in memory at a time; None = a size that fits what is asked for.
-    threads: None = every usable core.
+    threads: None = every usable core for many rows, else one.
     """
 
     proba: bool = False
@@ -111,6 +115,8 @@ def predict_file(
     file_format = format_of(place if isinstance(place, Path) else None, options.format)
     with writing(place, file_format, guard=_guarded_names(names, options)) as writer:
         for chunk in chain([first], chunks):
+            many = MANY_EXPLAINED_ROWS if options.explain else MANY_ROWS
+            set_threads(predictor, options.threads, many_rows=len(chunk.frame) >= many)
             writer.write(_scored(predictor, chunk.frame, chunk.parsed, options))
     seconds = time.perf_counter() - started
     return PredictReport(seconds, str(place) if isinstance(place, Path) else None, tally)
@@ -172,7 +178,7 @@ def kept_names(
         if name not in columns:
             raise DataError(
                 f"The column {name!r} to keep is not in the data.",
-                hint=did_you_mean(name, columns) or f"Columns: {', '.join(map(repr, columns))}.",
+                hint=did_you_mean(name, columns) or listed(columns),
             )
     taken = {*_own_names(predictor, options), *wanted}
     own = set(_own_names(predictor, options))

@@ -21,6 +21,7 @@ from pyarrow import feather, parquet
 from automl import plugins
 from automl.data.read import ReadOptions, Table, read, read_chunks, read_table
 from automl.data.sources._names import unique_names
+from automl.errors import AutoMLError
 
 
 @pytest.fixture
@@ -205,7 +206,7 @@ def test_lines_before_the_table(write, head, names):
     assert has_note(table, "before the table")
 
 
-@pytest.mark.parametrize("head", ["#a,b\nu,v\n", "# a,b\n1,v\n"])
+@pytest.mark.parametrize("head", ["#a,b\nu,v\n", "# a,b\n1,v\n", "#\n   #a,b\nu,v\n"])
 def test_a_header_behind_a_hash(write, head):
     table = read(write(head))
     assert list(table.frame) == ["a", "b"]
@@ -251,11 +252,11 @@ def test_names_are_unique_and_first_ones_keep_theirs(headers):
 
 
 def test_a_wide_table(write):
-    names = [f"column number {i}" for i in range(30_000)]
-    row = ",".join(str(i) for i in range(30_000))
+    names = [f"a column with the number {i}" for i in range(10_000)]
+    row = ",".join(str(i) for i in range(10_000))
     frame = read_table(write(",".join(names) + "\n" + row + "\n" + row + "\n"))
-    assert frame.shape == (2, 30_000)
-    assert frame.iloc[1, 29_999] == 29_999
+    assert frame.shape == (2, 10_000)
+    assert frame.iloc[1, 9_999] == 9_999
 
 
 def test_a_cell_longer_than_a_block(write):
@@ -431,7 +432,7 @@ def test_na_values_of_numbers(tmp_path):
 
 
 def test_the_index_that_pandas_stores_is_left_out(tmp_path):
-    frame = pd.DataFrame({"a": [1, 2, 3]}).iloc[[2, 0]]
+    frame = pd.DataFrame({"a": [1, 2, 3]}).iloc[[2, 0, 1]]
     table = read(save(frame, tmp_path / "t.parquet"))
     assert list(table.frame) == ["a"]
     assert has_note(table, "index")
@@ -475,7 +476,7 @@ def test_json_lines(write, name):
         "c": ["True", None, None],
         "d": [None, "ü", None],
         "e": ["1", "1.50", "1.50"],
-    } or cells(table) == {"a": 0}
+    }
     assert not table.text_read
 
 
@@ -524,7 +525,7 @@ def tables(draw):
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -547,7 +548,7 @@ PLAIN = st.text(st.characters(codec="utf-8", categories=["L", "N"]) | st.sampled
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -562,6 +563,37 @@ def test_any_barely_quoted_table_comes_back(tmp_path, cells, delimiter):
     path = tmp_path / "t.csv"
     path.write_bytes(text.getvalue().encode("utf-8"))
     assert_same_cells(read(path, text=rows[0]).frame, rows[1:])
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    content=st.text(st.sampled_from("ab1.,;|\t\n\r\"'# \\é\ufeff{}[]:"), min_size=1).map(
+        str.encode
+    )
+    | st.binary(min_size=1),
+    name=st.sampled_from(["t.csv", "t.jsonl", "t.parquet", "t.arrow"]),
+)
+def test_anything_is_read_or_refused(tmp_path, content, name):
+    path = tmp_path / name
+    path.write_bytes(content)
+    try:
+        frame = read_table(path)
+    except AutoMLError:
+        with pytest.raises(AutoMLError, match=r"\w"):
+            list(read_chunks(path))
+    else:
+        chunks = [chunk.frame for chunk in read_chunks(path, chunk_rows=2)]
+        assert all(list(chunk) == list(frame) for chunk in chunks)
+        assert sum(map(len, chunks)) == len(frame) > 0
+
+
+def test_frames_can_be_written_to(write):
+    frame = read_table(write("a,b\n1,2.5\n"))
+    frame.loc[0, "a"] = 7
+    frame.loc[0, "b"] = 0.5
+    assert cells(frame) == {"a": [7], "b": [0.5]}
 
 
 def assert_same_cells(frame: pd.DataFrame, rows: list[list[str]]) -> None:

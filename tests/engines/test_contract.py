@@ -389,18 +389,23 @@ def test_follows_a_monotone_direction_or_refuses(name: str) -> None:
     matrix = Matrix(case.matrix.values, features)
     grid = matrix.take(np.zeros(200, dtype=int))
     grid.values[:, position] = np.linspace(-3, 3, 200)
-    refusals = 0
+    kept = 0
     for objective in (Objective.SQUARED, Objective.ABSOLUTE, Objective.QUANTILE):
         setup = replace(case.setup, objective=objective, max_trees=60)
-        constrained = replace(case, matrix=matrix, setup=setup)
-        try:
-            booster = train(engine_of(name), constrained)
-        except ConfigError as error:
-            assert "monotone" in str(error)
-            refusals += 1
-            continue
-        assert (np.diff(booster.margin(grid)[:, 0]) <= 1e-9).all()
-    assert refusals < 3
+        booster = train_unless_refused(engine_of(name), replace(case, matrix=matrix, setup=setup))
+        if booster is not None:
+            assert (np.diff(booster.margin(grid)[:, 0]) <= 1e-9).all()
+            kept += 1
+    assert kept > 0
+
+
+def train_unless_refused(engine: Any, case: Case) -> Any:
+    try:
+        return train(engine, case)
+    except ConfigError as error:
+        if "monotone" not in str(error):
+            raise
+        return None
 
 
 @each_engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from automl.data.schema import Kind
 from automl.errors import ConfigError
 from automl.task import Task
 
@@ -41,6 +42,7 @@ def test_odd_column_names_and_empty_columns(make_predictor, people, tmp_path):
             **vars(explanation),
             "columns": ("a$b$ \\frac{", "日本", "x" * 300),
             "numbers": np.full((40, 3), np.nan),
+            "kinds": (Kind.NUMERIC, Kind.BOOLEAN, Kind.TEXT),
         }
     )
     assert len(draw_plots(odd, tmp_path, dependence=3)) == 5

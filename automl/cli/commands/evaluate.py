@@ -30,7 +30,7 @@ _MAX_CLASSES = 20
 @click.option("-m", "--metric", "metrics", multiple=True, metavar="M", help="Measure only M")
 @click.option("--weight-column", metavar="COLUMN", help="Weigh the rows  [as in training]")
 @mode_options
-@click.option("--threads", type=int, metavar="N", help="Use N threads  [all cores]")
+@click.option("--threads", type=int, metavar="N", help="Use N threads  [by rows and cores]")
 @seed_option
 @reading_options
 @json_option

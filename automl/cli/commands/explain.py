@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE", help="Write a .csv or .json file  [stdout]")
 @click.option("--plots", metavar="DIR", help="Draw PNG plots into DIR; rows only with --output")
 @mode_options
-@click.option("--threads", type=int, metavar="N", help="Use N threads  [all cores]")
+@click.option("--threads", type=int, metavar="N", help="Use N threads  [by rows and cores]")
 @reading_options
 @console_options
 def command(

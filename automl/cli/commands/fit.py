@@ -97,9 +97,10 @@ def _setting_text(value: Any) -> str:
 
 def _tell(console: Console, result: FitResult) -> None:
     """The result for a person: score, where it comes from, the files, the next command."""
+    path = _near(result.path)
     headline = (
         f"{result.metric} {score_text(result.score, result.spread)} "
-        f"(baseline {number(result.baseline)}), model in {result.path}"
+        f"(baseline {number(result.baseline)}), model in {path}"
     )
     facts = [
         ("target", f"{result.target} ({result.task})"),
@@ -108,9 +109,15 @@ def _tell(console: Console, result: FitResult) -> None:
         *_model_facts(result),
         ("time", _time_text(result)),
         *(("note" if i == 0 else "", note) for i, note in enumerate(result.notes)),
-        ("files", _files_text(result.path)),
+        ("files", _files_text(path)),
     ]
-    console.result(headline, facts, f"automl predict {quoted(str(result.path))} new.csv")
+    console.result(headline, facts, f"automl predict {quoted(str(path))} new.csv")
+
+
+def _near(path: Path) -> Path:
+    """`path` as seen from here if it lies below, so that commands stay short."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) and path != here else path
 
 
 def _validation_facts(result: FitResult) -> list[tuple[str, str]]:

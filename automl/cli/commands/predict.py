@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--explain", type=int, default=0, metavar="K", help="Add the K strongest reasons")
 @mode_options
 @click.option("--chunk-rows", type=int, metavar="N", help="Hold N rows in memory at a time")
-@click.option("--threads", type=int, metavar="N", help="Use N threads  [all cores]")
+@click.option("--threads", type=int, metavar="N", help="Use N threads  [by rows and cores]")
 @reading_options
 @console_options
 def command(

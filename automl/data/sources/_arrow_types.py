@@ -36,10 +36,10 @@ def to_piece(table: Any, options: ReadOptions, name: str) -> Piece:
     names, notes = unique_names(headers)
     if len(kept) < table.num_columns:
         notes = (*notes, "left out the index that pandas had stored")
-    data: dict[str, pd.Series[Any]] = {}
+    data: dict[str, text_cells.Cells] = {}
     for column_name, (_, column) in zip(names, kept, strict=True):
         try:
-            data[column_name] = _series(column, options)
+            data[column_name] = _array(column, options)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
             raise DataError(
                 f"Column {column_name!r} of {name} has the type {column.type}, which is no "
@@ -58,17 +58,17 @@ def refuse_empty(n_rows: int, n_columns: int, name: str) -> None:
         )
 
 
-def _series(column: Any, options: ReadOptions) -> pd.Series[Any]:
+def _array(column: Any, options: ReadOptions) -> text_cells.Cells:
     column = _plain(column)
     kind = column.type
     if types.is_string(kind):
-        return text_cells.to_series(text_cells.clean(column, options.markers))
+        return text_cells.to_array(text_cells.clean(column, options.markers))
     if types.is_boolean(kind):
         return _booleans(column)
     if types.is_integer(kind) or types.is_floating(kind):
         return _numbers(column, options.na_values)
     if types.is_timestamp(kind):
-        return pd.Series(column.to_pandas()).astype("datetime64[us]")
+        return text_cells.to_array(column)
     raise TypeError(kind)
 
 
@@ -108,21 +108,21 @@ _PLAIN = (
 )
 
 
-def _booleans(column: Any) -> pd.Series[Any]:
+def _booleans(column: Any) -> text_cells.Cells:
     if column.null_count == 0:
-        return pd.Series(column.to_pandas())
+        return text_cells.to_array(column)
     words = pc.if_else(column, pa.scalar("True"), pa.scalar("False"))
-    return text_cells.to_series(words)
+    return text_cells.to_array(words)
 
 
-def _numbers(column: Any, na_values: tuple[str, ...]) -> pd.Series[Any]:
+def _numbers(column: Any, na_values: tuple[str, ...]) -> text_cells.Cells:
     if types.is_floating(column.type):
-        return text_cells.to_series(_without(pc.cast(column, pa.float64()), na_values))
+        return text_cells.to_array(_without(pc.cast(column, pa.float64()), na_values))
     if types.is_uint64(column.type) and (pc.max(column).as_py() or 0) > _INT64_MAX:
-        return text_cells.to_series(pc.cast(column, pa.string()))
+        return text_cells.to_array(pc.cast(column, pa.string()))
     integers = _without(pc.cast(column, pa.int64()), na_values)
     exact = text_cells.exact(integers)
-    return text_cells.to_series(pc.cast(integers, pa.string()) if exact is None else exact)
+    return text_cells.to_array(pc.cast(integers, pa.string()) if exact is None else exact)
 
 
 def _without(column: Any, na_values: tuple[str, ...]) -> Any:

@@ -67,17 +67,19 @@ def find_dialect(text: Text, delimiter: str | None = None) -> Dialect:
         return _find(text, delimiter)
 
 
-def records(lines: Iterator[str], dialect: Dialect) -> Iterator[tuple[int, Record]]:
-    """(number of lines read so far, fields) of each record that is not blank."""
+def records(lines: Iterator[str], dialect: Dialect) -> Iterator[tuple[int, int, Record]]:
+    """(lines before it, lines up to its end, fields) of each record that is not blank."""
     reader = csv.reader(
         lines,
         delimiter=dialect.delimiter,
         quotechar=dialect.quote,
         escapechar=dialect.escape,
     )
+    start = 0
     for fields in reader:
         if fields and (len(fields) > 1 or fields[0].strip()):
-            yield reader.line_num, fields
+            yield start, reader.line_num, fields
+        start = reader.line_num
 
 
 @contextmanager
@@ -98,24 +100,25 @@ class _Fit:
     records: tuple[Record, ...]
     ends: tuple[int, ...]  # lines read after each record
     share: float  # of records with the usual width; 0 if that or the header's is one
+    n_quoted: int = 0  # cells wrapped in the quote, properly under this delimiter
 
 
 def _find(text: Text, delimiter: str | None) -> Dialect:
     lines, complete = _sample(text)
     skipped, declared = _preamble(lines)
-    if skipped == len(lines):
-        raise DataError(f"{text.origin.name} has no rows.", hint="Give a table with rows in it.")
     delimiter = delimiter or declared
     known = (delimiter,) if delimiter else DELIMITERS
     fits = [_fit(lines[skipped:], mark, complete) for mark in known]
-    found = max(fits, key=lambda fit: fit.share)
+    found = max(fits, key=lambda fit: (fit.share, fit.n_quoted))
     if found.share == 0:  # one column; the last one known is the comma
         found = fits[-1]
+    if not found.records:
+        raise DataError(f"{text.origin.name} has no rows.", hint="Give a table with rows in it.")
     preamble: tuple[str, ...] = ()
     if skipped and _comment_is_header(lines[skipped - 1], found):
         skipped -= 1
-        lines[skipped] = lines[skipped].lstrip().removeprefix("#")
-        found = _fit(lines[skipped:], found.dialect.delimiter, complete)
+        header = lines[skipped].lstrip().removeprefix("#")
+        found = _fit([header, *lines[skipped + 1 :]], found.dialect.delimiter, complete)
         preamble = ("the line that begins with '#' was taken as the header",)
     elif skipped:
         preamble = (f"skipped {skipped} line{'s' * (skipped > 1)} before the table",)
@@ -167,15 +170,16 @@ def _comment_is_header(line: str, found: _Fit) -> bool:
     """Whether a commented line before the first row names the columns of that row."""
     if not _is_comment(line):
         return False
-    names = next(records(iter([line]), found.dialect))[1]
+    names = next(records(iter([line]), found.dialect))[2]
     first = found.records[0]
     is_close = not line.lstrip()[1:2].isspace()
     return 1 < len(names) == len(first) and (is_close or any(map(_is_number, first)))
 
 
 def _fit(lines: Sequence[str], delimiter: str, complete: bool) -> _Fit:
-    dialect = Dialect(delimiter, quote=_quote(lines, delimiter))
-    found = _agreement(lines, dialect, complete)
+    quote, n_quoted = _quote(lines, delimiter)
+    dialect = Dialect(delimiter, quote=quote)
+    found = replace(_agreement(lines, dialect, complete), n_quoted=n_quoted)
     marked = "\\" + dialect.quote
     if found.share < 1 and any(marked in line for line in lines):
         escaped = _agreement(lines, replace(dialect, escape="\\"), complete)
@@ -187,13 +191,15 @@ def _fit(lines: Sequence[str], delimiter: str, complete: bool) -> _Fit:
 def _agreement(lines: Sequence[str], dialect: Dialect, complete: bool) -> _Fit:
     rows: list[Record] = []
     ends: list[int] = []
-    for end, fields in records(iter(lines), dialect):
+    for _, end, fields in records(iter(lines), dialect):
         rows.append(fields)
         ends.append(end)
         if len(rows) == _SAMPLE_RECORDS:
             break
     if not complete and len(rows) > 1 and ends[-1] == len(lines):
         del rows[-1], ends[-1]  # may be cut off
+    if not rows:
+        return _Fit(dialect, (), (), share=0.0)
     widths = Counter(len(row) for row in rows)
     modal = max(widths, key=lambda width: (widths[width], width))
     share = widths[modal] / len(rows) if modal > 1 and len(rows[0]) > 1 else 0.0
@@ -202,15 +208,17 @@ def _agreement(lines: Sequence[str], dialect: Dialect, complete: bool) -> _Fit:
     return _Fit(replace(dialect, width=modal), tuple(rows), tuple(ends), share)
 
 
-def _quote(lines: Sequence[str], delimiter: str) -> str:
-    """The quote character: ' if cells are wrapped in it, always properly, and none in "."""
+def _quote(lines: Sequence[str], delimiter: str) -> tuple[str, int]:
+    """The quote character, and how many cells are wrapped in it.
+
+    It is ' only if cells are wrapped in it, always properly, and none in ".
+    """
     sample = "".join(lines[: _SAMPLE_RECORDS * 2])
-    if "'" not in sample:
-        return '"'
-    if _wrapped(sample, delimiter, '"')[0]:
-        return '"'
+    n_double = _wrapped(sample, delimiter, '"')[0] if '"' in sample else 0
+    if n_double or "'" not in sample:
+        return '"', n_double
     wrapped, opened = _wrapped(sample, delimiter, "'")
-    return "'" if 0 < wrapped == opened else '"'
+    return ("'", wrapped) if 0 < wrapped == opened else ('"', 0)
 
 
 def _wrapped(sample: str, delimiter: str, quote: str) -> tuple[int, int]:

@@ -174,7 +174,7 @@ def _binary(origin: Origin) -> DataError:
     head = origin.head[:4096]
     # In UTF-16 every second byte of Western text is NUL.
     halves = (head[0::2].count(0), head[1::2].count(0))
-    if max(halves) > 0.4 * len(head) / 2 and min(halves) < 0.05 * len(head):
+    if max(halves) > 0.8 * len(head) / 2 and min(halves) < 0.05 * len(head):
         order = "utf-16-le" if halves[1] > halves[0] else "utf-16-be"
         return DataError(
             f"{origin.name} looks like UTF-16 text without a byte order mark.",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
+
+Cells = NDArray[Any] | ExtensionArray
 
 # Plain numbers only: a leading zero, a plus sign or a thousands mark may carry a meaning.
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
@@ -17,6 +21,7 @@ _COMMA_CELL = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+|[+-]?\d*,\d+")
 # Integers up to here are exact in float64, which is what a column with missing cells needs.
 EXACT_INTEGERS = 2**53
 _PROBE_ROWS = 2000
+_PANDAS_TYPES = {pa.large_string(): pd.StringDtype("pyarrow", na_value=np.nan)}
 
 
 def clean(column: Any, markers: tuple[str, ...]) -> Any:
@@ -77,15 +82,15 @@ def exact(integers: Any) -> Any | None:
     return pc.cast(integers, pa.float64())
 
 
-def to_series(column: Any) -> pd.Series[Any]:
-    """An Arrow column of strings or numbers as a pandas series; null = NaN."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        # One piece: pandas is slow on many, and only large_string can hold any amount of text.
-        whole = pc.cast(column, pa.large_string())
-        whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
-        dtype = pd.StringDtype("pyarrow", na_value=np.nan)
-        return pd.Series(whole.to_pandas(types_mapper={whole.type: dtype}.get))
-    return pd.Series(column.to_pandas())
+def to_array(column: Any) -> Cells:
+    """A chunked Arrow column as an array for a frame; null = NaN, strings have the dtype `str`."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        values = column.to_numpy()
+        # Arrow's own memory is read-only, a frame's is not.
+        return cast("Cells", values if values.flags.writeable else values.copy())
+    # One piece: pandas is slow on many, and only large_string can hold any amount of text.
+    whole = pc.cast(column, pa.large_string()).combine_chunks()
+    return cast("Cells", whole.to_pandas(types_mapper=_PANDAS_TYPES.get).array)
 
 
 def _all(flags: Any) -> bool:

@@ -136,6 +136,8 @@ class _Layout:
 
     def raise_unless_too_long(self, error: Exception, block_size: int) -> None:
         """Returns only if a row was too long for the block and a longer one can be tried."""
+        if "Empty CSV file" in str(error):
+            self.check_rows(0)
         if "straddl" not in str(error):
             self.raise_ragged()
             raise DataError(
@@ -154,18 +156,17 @@ class _Layout:
         with self.text.open() as stream, any_field_size():
             for _ in range(dialect.lines):
                 stream.readline()
-            line, row = dialect.lines, 0
+            row = 0
             try:
-                for end, fields in records(stream, dialect):
+                for start, _, fields in records(stream, dialect):
                     row += 1
                     spare = len(fields) == dialect.n_columns + 1 == dialect.width
                     if len(fields) != dialect.width or (spare and fields[-1].strip()):
-                        raise self._ragged(row, line + 1, fields)
-                    line = dialect.lines + end
+                        raise self._ragged(row, dialect.lines + start + 1, fields)
             except csv.Error as error:
                 raise DataError(
-                    f"{self.text.origin.name}, line {line + 1}: {error}.",
-                    hint="Check the quotes in that line.",
+                    f"{self.text.origin.name}, row {row + 1}: {error}.",
+                    hint="Check the quotes in that row.",
                 ) from error
 
     def _ragged(self, row: int, line: int, fields: list[str]) -> DataError:
@@ -212,7 +213,7 @@ class _Layout:
             columns[0]
         ):
             self.raise_ragged()
-        data: dict[str, pd.Series[Any]] = {}
+        data: dict[str, text_cells.Cells] = {}
         commas: list[str] = []
         columns.reverse()
         for name in self.names:  # each Arrow column is freed as soon as it is converted
@@ -220,7 +221,7 @@ class _Layout:
             is_text = pa.types.is_string(column.type)
             if is_text and self.dialect.delimiter != "," and text_cells.has_decimal_commas(column):
                 commas.append(name)
-            data[name] = text_cells.to_series(column)
+            data[name] = text_cells.to_array(column)
         notes = self.notes
         if commas:
             shown = ", ".join(map(repr, commas[:5])) + ", …" * (len(commas) > 5)

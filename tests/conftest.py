@@ -1,0 +1,49 @@
+"""Fixtures of all tests: an engine that obeys orders, and what it is told."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from automl import plugins
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that Python takes for the installed plug-in of `fake_engine.py`."""
+    folder = tmp_path_factory.mktemp("installed")
+    source = (HERE / "fake_engine.py").read_text(encoding="utf-8")
+    (folder / "fake_engine.py").write_text(source, encoding="utf-8")
+    facts = folder / "fake_engine-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: fake-engine\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[automl.engines]\nfake = fake_engine\n")
+    return folder
+
+
+@pytest.fixture
+def fake(fake_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of the fake engine, found here and by worker processes as a plug-in is."""
+    monkeypatch.syspath_prepend(fake_package)
+    monkeypatch.setenv("PYTHONPATH", str(fake_package))
+    importlib.invalidate_caches()
+    plugins.names.cache_clear()
+    yield "fake"
+    plugins.names.cache_clear()
+
+
+@pytest.fixture
+def orders(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Tells the fake engine what to do in runs that choose its params themselves."""
+
+    def give(**commands: Any) -> None:
+        monkeypatch.setenv("AUTOML_FAKE", json.dumps(commands))
+
+    return give

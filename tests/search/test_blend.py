@@ -1,0 +1,179 @@
+"""Greedy blending, and the choice of what ships."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_run import candidates, make_data, make_scorer
+
+from automl.search.blend import blended, greedy_blend, names_by_loss, row_sample
+from automl.search.select import choose, golden_section, with_temperature
+from automl.search.trial import Trial
+from automl.task import Objective
+
+TRUTH = np.random.default_rng(0).normal(size=(400, 1))
+
+
+def noisy(scale: float, seed: int) -> np.ndarray:
+    return TRUTH + np.random.default_rng(seed).normal(scale=scale, size=TRUTH.shape)
+
+
+def loss(margin: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((margin - TRUTH) ** 2)))
+
+
+def test_blend_of_independent_errors_beats_the_best_single() -> None:
+    margins = {f"m{i}": noisy(1.0, i) for i in range(1, 6)}
+    blend = greedy_blend(margins, loss)
+    best = min(loss(margin) for margin in margins.values())
+    assert blend.loss < 0.6 * best  # five equal ones would reach 1 / sqrt(5)
+    assert sum(blend.weights.values()) == pytest.approx(1.0, abs=1e-12)
+    assert loss(blended(blend.weights, margins)) == blend.loss
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blend_is_never_worse_than_the_best_single(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    margins = {f"m{i}": noisy(rng.uniform(0.1, 3.0), 100 * seed + i) for i in range(6)}
+    blend = greedy_blend(margins, loss, max_members=3)
+    assert blend.loss <= min(loss(margin) for margin in margins.values())
+    assert 1 <= len(blend.weights) <= 3
+    assert sum(blend.weights.values()) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_useless_member_gets_nothing() -> None:
+    margins = {"noise": noisy(40.0, 3), "good": noisy(0.2, 1), "fair": noisy(0.25, 2)}
+    assert set(greedy_blend(margins, loss).weights) == {"good", "fair"}
+    margins = {"copy": margins["good"].copy(), "good": margins["good"]}
+    assert len(greedy_blend(margins, loss).weights) == 1
+
+
+def test_member_must_buy_more_than_the_tolerance() -> None:
+    margins = {"good": noisy(0.3, 1), "other": noisy(0.3, 2)}
+    assert len(greedy_blend(margins, loss, scale=1.0).weights) == 2
+    assert len(greedy_blend(margins, loss, scale=1e6).weights) == 1
+
+
+def test_small_weight_is_found_though_first_steps_are_too_long() -> None:
+    # Only about a tenth of `other` helps: halves and thirds of it make things worse.
+    error = np.random.default_rng(1).normal(scale=0.1, size=TRUTH.shape)
+    margins = {"good": TRUTH + error, "other": TRUTH - 9.0 * error}
+    weights = greedy_blend(margins, loss).weights
+    assert weights["other"] == pytest.approx(0.1, abs=0.03)
+
+
+def test_single_trial_is_its_own_blend() -> None:
+    blend = greedy_blend({"only": noisy(1.0, 1)}, loss)
+    assert blend.weights == {"only": 1.0}
+    with pytest.raises(ValueError, match="at least one member"):
+        blended({}, {})
+
+
+def test_order_of_equals_is_the_order_given() -> None:
+    assert names_by_loss({"b": 1.0, "a": 1.0, "c": 0.5}, 2) == ["c", "b"]
+
+
+def test_row_sample_is_all_rows_or_sorted_random_ones() -> None:
+    assert row_sample(10, 10, 0) == slice(None)
+    rows = row_sample(1000, 50, 3)
+    assert isinstance(rows, np.ndarray)
+    assert len(np.unique(rows)) == 50
+    assert (np.diff(rows) > 0).all()
+    assert np.array_equal(rows, row_sample(1000, 50, 3))
+
+
+def test_golden_section_finds_the_minimum() -> None:
+    assert golden_section(lambda x: (x - 0.3) ** 2, -1.5, 1.5) == pytest.approx(0.3, abs=1e-3)
+    assert golden_section(lambda x: x, -1.5, 1.5) == pytest.approx(-1.5, abs=1e-3)
+
+
+# -- choosing what ships ------------------------------------------------------------------------
+
+
+def stacked_margin(data, scale: float, seed: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+    rows = np.concatenate([split.valid for split in data.splits])
+    noise = np.random.default_rng(seed).normal(scale=scale, size=len(rows))
+    return ((2 * data.y[rows] - 1) + noise).astype(np.float32)[:, None]
+
+
+def make_trials(tmp_path, scorer, margins) -> list[Trial]:  # type: ignore[no-untyped-def]
+    trials = []
+    for i, (name, stacked) in enumerate(margins.items()):
+        trial = Trial(i, candidates({})[0], tmp_path, 3, state="done")
+        assert trial.name == name
+        trial.loss = scorer.loss(scorer.pooled(stacked))
+        trials.append(trial)
+    return trials
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
+def test_choice_is_scored_as_it_ships(metric: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    data = make_data(n=300, repeats=2)
+    scorer = make_scorer(data, metric)
+    margins = {f"fake-{i + 1}": stacked_margin(data, 1.0 + i / 3, i) for i in range(4)}
+    trials = make_trials(tmp_path, scorer, margins)
+    choice = choose(
+        trials,
+        margins,
+        scorer,
+        single=False,
+        max_members=3,
+        baseline_loss=0.7,
+        calibrate=True,
+        crossfit=True,
+        seed=0,
+    )
+    assert 2 <= len(choice.weights) <= 3
+    assert sum(choice.weights.values()) == pytest.approx(1.0)
+    assert np.array_equal(choice.pooled, scorer.pooled(blended(choice.weights, margins)))
+    assert choice.score == pytest.approx(np.mean(choice.fold_scores))
+    assert len(choice.fold_scores) == 6
+    final = scorer.with_link(choice.link)
+    assert choice.threshold == final.threshold(choice.pooled)
+    best = min(float(trial.loss or 0) for trial in trials)
+    assert scorer.metric.loss(scorer.score(choice.pooled, scorer.threshold(choice.pooled))) <= best
+    assert choice.score_crossfitted is not None
+    # Weights that never saw the split score a little worse, not something else altogether.
+    assert choice.score_crossfitted == pytest.approx(choice.score, abs=0.06)
+
+
+def test_single_ships_the_best_trial(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    data = make_data(n=300)
+    scorer = make_scorer(data, "roc_auc")
+    margins = {"fake-1": stacked_margin(data, 2.0, 1), "fake-2": stacked_margin(data, 0.5, 2)}
+    choice = choose(
+        make_trials(tmp_path, scorer, margins),
+        margins,
+        scorer,
+        single=True,
+        max_members=1,
+        baseline_loss=-0.5,
+        calibrate=False,
+        crossfit=True,
+        seed=0,
+    )
+    assert dict(choice.weights) == {"fake-2": 1.0}
+    assert choice.link == scorer.link
+    assert choice.score_crossfitted is None
+
+
+@pytest.mark.parametrize("objective", [Objective.LOGISTIC, Objective.SOFTMAX])
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_temperature_undoes_a_scaled_margin(objective: Objective, factor: float) -> None:
+    data = make_data(objective, n=2000)
+    scorer = make_scorer(data, "log_loss")
+    rng = np.random.default_rng(0)
+    margin = rng.normal(scale=1.5, size=(2000, data.n_outputs))
+    # Targets drawn from the margin's own probabilities: the right temperature is 1.
+    proba = scorer.link.probabilities(margin)
+    y = (rng.random(2000)[:, None] > proba.cumsum(axis=1)).sum(axis=1).astype(np.float64)
+    scorer._y = y
+    link = with_temperature(scorer.link, scorer, margin * factor)
+    assert link.temperature == pytest.approx(factor, rel=0.15)
+    assert with_temperature(scorer.link, scorer, margin).temperature == pytest.approx(1.0, rel=0.1)
+
+
+def test_regression_has_no_temperature() -> None:
+    data = make_data(Objective.SQUARED)
+    scorer = make_scorer(data)
+    assert with_temperature(scorer.link, scorer, np.zeros((60, 1))) == scorer.link
