@@ -109,12 +109,23 @@ def _dependences(explanation: Explanation, folder: Path, count: int) -> list[Pat
         j = int(importance.mean_abs[column].argmax())
         name, output = explanation.columns[column], explanation.outputs[j]
         one = _column(explanation, int(column), j, sample)
-        with _figure(
-            folder / f"dependence_{rank}.png", f"{name}: contribution to {output}"
-        ) as path:
-            shap.plots.scatter(one, ax=plt.gca(), ylabel=f"Contribution of {name}", show=False)
+        title = f"{name}: contribution to {output}"
+        with _figure(folder / f"dependence_{rank}.png", title) as path:
+            axes = plt.gca()
+            shap.plots.scatter(one, ax=axes, show=False)
+            if explanation.kinds[column] is Kind.DATETIME:
+                _date_axis(axes)
         written.append(path)
     return written
+
+
+def _date_axis(axes: Any) -> None:
+    """Write dates on the x axis; matplotlib counts days from 1970-01-01, as a schema does."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 @contextmanager

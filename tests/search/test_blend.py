@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from small_run import candidates, make_data, make_scorer
 
 from automl.search.blend import blended, greedy_blend, names_by_loss, row_sample
+from automl.search.scoring import Scorer
 from automl.search.select import choose, golden_section, with_temperature
+from automl.search.store import RunData
 from automl.search.trial import Trial
 from automl.task import Objective
 
@@ -90,16 +94,16 @@ def test_golden_section_finds_the_minimum() -> None:
 # -- choosing what ships ------------------------------------------------------------------------
 
 
-def stacked_margin(data, scale: float, seed: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def stacked_margin(data: RunData, scale: float, seed: int) -> np.ndarray:
     rows = np.concatenate([split.valid for split in data.splits])
     noise = np.random.default_rng(seed).normal(scale=scale, size=len(rows))
     return ((2 * data.y[rows] - 1) + noise).astype(np.float32)[:, None]
 
 
-def make_trials(tmp_path, scorer, margins) -> list[Trial]:  # type: ignore[no-untyped-def]
+def make_trials(folder: Path, scorer: Scorer, margins: dict[str, np.ndarray]) -> list[Trial]:
     trials = []
     for i, (name, stacked) in enumerate(margins.items()):
-        trial = Trial(i, candidates({})[0], tmp_path, 3, state="done")
+        trial = Trial(i, candidates({})[0], folder, 3, state="done")
         assert trial.name == name
         trial.loss = scorer.loss(scorer.pooled(stacked))
         trials.append(trial)
@@ -107,8 +111,8 @@ def make_trials(tmp_path, scorer, margins) -> list[Trial]:  # type: ignore[no-un
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
-def test_choice_is_scored_as_it_ships(metric: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    data = make_data(n=300, repeats=2)
+def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
+    data = make_data(n=300, folds=5)
     scorer = make_scorer(data, metric)
     margins = {f"fake-{i + 1}": stacked_margin(data, 1.0 + i / 3, i) for i in range(4)}
     trials = make_trials(tmp_path, scorer, margins)
@@ -127,7 +131,7 @@ def test_choice_is_scored_as_it_ships(metric: str, tmp_path) -> None:  # type: i
     assert sum(choice.weights.values()) == pytest.approx(1.0)
     assert np.array_equal(choice.pooled, scorer.pooled(blended(choice.weights, margins)))
     assert choice.score == pytest.approx(np.mean(choice.fold_scores))
-    assert len(choice.fold_scores) == 6
+    assert len(choice.fold_scores) == 5
     final = scorer.with_link(choice.link)
     assert choice.threshold == final.threshold(choice.pooled)
     best = min(float(trial.loss or 0) for trial in trials)
@@ -137,7 +141,7 @@ def test_choice_is_scored_as_it_ships(metric: str, tmp_path) -> None:  # type: i
     assert choice.score_crossfitted == pytest.approx(choice.score, abs=0.06)
 
 
-def test_single_ships_the_best_trial(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_single_ships_the_best_trial(tmp_path: Path) -> None:
     data = make_data(n=300)
     scorer = make_scorer(data, "roc_auc")
     margins = {"fake-1": stacked_margin(data, 2.0, 1), "fake-2": stacked_margin(data, 0.5, 2)}

@@ -10,11 +10,11 @@ import pytest
 from small_run import make_data, make_scorer, make_splits
 
 from automl.data.folds import Split
-from automl.search.scoring import mean_score, spread_of
+from automl.search.scoring import Scorer, mean_score, spread_of
 from automl.task import Objective
 
 
-def stacked_of(scorer, by_row: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
+def stacked_of(scorer: Scorer, by_row: np.ndarray) -> np.ndarray:
     return np.concatenate([by_row[split.valid] for split in scorer.splits])
 
 

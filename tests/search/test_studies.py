@@ -1,0 +1,138 @@
+"""Optuna's studies: whose turn it is, what is asked, what they learn."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from automl.engines.base import Choice, Float, Int
+from automl.search.portfolio import Candidate
+from automl.search.studies import Studies
+
+SPACE = {"rate": Float(0.01, 1.0, log=True), "depth": Int(2, 8), "extra": Choice((False, True))}
+TWO = {("one", "plain"): SPACE, ("two", "plain"): SPACE}
+
+
+def run(studies: Studies, n: int, losses: dict[str, float], **how: Any) -> list[Candidate]:
+    """Asks n times; a trial's loss is its engine's, worse with the distance of rate to 0.1."""
+    asked = []
+    for _ in range(n):
+        found = studies.ask(**how)
+        assert found is not None
+        asked.append(found)
+        loss = losses[found.engine] + abs(math.log(found.params["rate"] / 0.1))
+        studies.tell(found, loss, pruned=False)
+    return asked
+
+
+def test_asked_candidate_is_complete_and_within_its_space() -> None:
+    for candidate in run(Studies(TWO, seed=0), 12, {"one": 0.0, "two": 0.0}):
+        assert candidate.origin == "optuna"
+        assert candidate.recipe == "plain"
+        assert candidate.params.keys() == SPACE.keys()
+        assert 0.01 <= candidate.params["rate"] <= 1.0
+        assert candidate.params["depth"] in range(2, 9)
+        assert candidate.params["extra"] in (False, True)
+        assert candidate.study_trial is not None
+
+
+def test_same_seed_asks_the_same_and_another_does_not() -> None:
+    losses = {"one": 0.0, "two": 0.3}
+    first = run(Studies(TWO, seed=3), 15, losses)
+    assert run(Studies(TWO, seed=3), 15, losses) == first
+    assert run(Studies(TWO, seed=4), 15, losses) != first
+
+
+def test_search_comes_closer_to_what_works() -> None:
+    asked = run(Studies({("one", "plain"): SPACE}, seed=0), 40, {"one": 0.0})
+    far = [abs(math.log(candidate.params["rate"] / 0.1)) for candidate in asked]
+    assert sum(far[-15:]) < 0.6 * sum(far[:15])
+
+
+def test_better_engine_gets_more_trials_but_not_all() -> None:
+    share = Counter(c.engine for c in run(Studies(TWO, seed=0), 40, {"one": 0.0, "two": 2.0}))
+    assert share["one"] > 2 * share["two"]
+    assert share["two"] >= 2
+
+
+def test_equal_engines_take_turns() -> None:
+    studies = Studies(TWO, seed=0)
+    asked = []
+    for _ in range(10):
+        found = studies.ask()
+        assert found is not None
+        asked.append(found.engine)
+        studies.tell(found, 1.0, pruned=False)
+    assert Counter(asked) == {"one": 5, "two": 5}
+
+
+def test_slow_engine_gets_fewer_trials() -> None:
+    studies = Studies(TWO, seed=0)
+    engines = []
+    for _ in range(30):
+        found = studies.ask(seconds=lambda c: 16.0 if c.engine == "one" else 1.0)
+        assert found is not None
+        engines.append(found.engine)
+        studies.tell(found, 1.0, pruned=False)
+    assert Counter(engines) == {"one": 6, "two": 24}  # the root of the seconds counts: 1 to 4
+
+
+def test_only_what_is_allowed_is_asked() -> None:
+    studies = Studies(TWO, seed=0)
+    engines = {c.engine for c in run(studies, 6, {"two": 9.0}, allowed=lambda c: c.engine == "two")}
+    assert engines == {"two"}
+    assert studies.ask(allowed=lambda c: False) is None
+    assert Studies({}, seed=0).ask() is None
+    assert Studies({("one", "plain"): {}}, seed=0).ask() is None  # nothing to search
+
+
+def test_failed_arm_goes_on_to_be_asked_without_harm() -> None:
+    studies = Studies(TWO, seed=0)
+    engines = []
+    for _ in range(60):
+        found = studies.ask()
+        assert found is not None
+        engines.append(found.engine)
+        loss = None if found.engine == "one" else 1.0 + 0.1 * found.params["rate"]
+        studies.tell(found, loss, pruned=False)
+    assert Counter(engines)["two"] > 50
+    states = {arm: Counter(t.state.name for t in trials) for arm, trials in studies.trials()}
+    assert set(states["one", "plain"]) == {"FAIL"}
+    assert set(states["two", "plain"]) == {"COMPLETE"}
+
+
+def test_pruned_trial_teaches_its_sampler_but_is_not_the_best_of_its_arm() -> None:
+    studies = Studies(TWO, seed=0)
+    first = studies.ask(allowed=lambda c: c.engine == "one")
+    assert first is not None
+    studies.tell(first, -100.0, pruned=True)  # of a few folds only
+    for engine in ("one", "two"):
+        studies.seen(Candidate(engine, "plain", {}), 1.0)
+    trials = dict(studies.trials())["one", "plain"]
+    assert [(t.state.name, t.value) for t in trials] == [("COMPLETE", -100.0)]
+    # Were -100 the best, "two" would have to wait for dozens of trials.
+    assert "two" in {c.engine for c in run(studies, 3, {"one": 1.0, "two": 1.0})}
+
+
+def test_portfolio_trial_counts_and_is_clipped_into_the_space() -> None:
+    studies = Studies(TWO, seed=0)
+    studies.seen(Candidate("one", "plain", {"rate": 5.0, "depth": 4, "extra": True}), 0.5)
+    studies.seen(Candidate("one", "plain", {"rate": 0.1}), 0.4)  # incomplete: no point of the space
+    studies.seen(Candidate("unknown", "plain", {"rate": 0.1}), 0.1)
+    trials = dict(studies.trials())["one", "plain"]
+    assert [t.params for t in trials] == [{"rate": 1.0, "depth": 4, "extra": True}]
+    studies.seen(Candidate("two", "plain", {}), 2.0)
+    found = studies.ask()
+    assert found is not None
+    assert found.engine == "one"
+
+
+@pytest.mark.parametrize("loss", [0.0, 1e-9, 1e12])
+def test_arms_of_one_loss_are_no_division_by_zero(loss: float) -> None:
+    studies = Studies(TWO, seed=0)
+    for engine in ("one", "two"):
+        studies.seen(Candidate(engine, "plain", {}), loss)
+    assert studies.ask() is not None
