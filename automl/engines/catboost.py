@@ -5,6 +5,7 @@ Notation: n = rows, p = features, k = outputs.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,13 +17,15 @@ from automl.engines._imports import import_lean
 from automl.engines._training import (
     Rounds,
     check_names,
+    library_params,
     monotone_signs,
+    native_categories,
     outputs,
     round_limit,
     words,
 )
 from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
-from automl.errors import BundleError, ConfigError, DataError
+from automl.errors import BundleError, DataError
 from automl.features.matrix import IntArray, Matrix
 from automl.task import Objective, Task
 
@@ -42,7 +45,6 @@ _PARAMS: Final = words(
     "model_size_reg n_estimators one_hot_max_size random_strength rsm score_function "
     "subsample"
 )
-_OURS: Final = frozenset({"cat_mode", "n_estimators"})
 
 # What a model file keeps of its training record; the rest holds the date, a random id and the
 # curves, so that equal models would differ in bytes.
@@ -188,28 +190,33 @@ class CatBoostEngine:
         """A booster with all rounds that were trained.
 
         The parameter `cat_mode` is "native" (categories as such, default) or "codes" (their
-        codes as numbers). Raises ConfigError for an unknown parameter, DataError if every
-        feature is constant in the training rows (CatBoost cannot train then).
+        codes as numbers). Raises ConfigError for an unknown parameter, DataError if the target
+        or every feature is constant in the training rows or a class has no row there: CatBoost
+        cannot train then.
         """
         check_names(self.name, params, _PARAMS)
         data = cast(_Data, prepared)
         native = _native_params(params, setup, data.matrix)
+        _check_target(data.y[train_rows], setup)
         catboost = import_lean(self.name)
-        pool = data.pool(_is_native(params, data.matrix))
+        pool = data.pool(native_categories(self.name, params, data.matrix))
         rounds = Rounds(setup)
         model = catboost.CatBoost(native)
+        silence = io.StringIO()  # some notes ignore logging_level
         try:
             model.fit(
                 pool.slice(train_rows),
                 eval_set=None if valid_rows is None else pool.slice(valid_rows),
                 use_best_model=False,
+                # Costs nothing at 500 rounds but a quarter of the time at 2,000 (CatBoost copies
+                # the whole history each round); there is no other way to watch the clock.
                 callbacks=[_Watch(rounds)],
+                log_cout=silence,
+                log_cerr=silence,
             )
         except catboost.CatBoostError as error:
             if "All features are either constant or ignored" in str(error):
-                raise DataError(
-                    "CatBoost cannot train: every feature is constant in the training rows."
-                ) from error
+                raise _untrainable("every feature is constant") from error
             raise
         _strip(model)
         return CatBoostBooster(model, rounds.curve)
@@ -232,18 +239,26 @@ class CatBoostEngine:
         return CatBoostBooster(model)
 
 
-def _is_native(params: Params, matrix: Matrix) -> bool:
-    mode = params.get("cat_mode", "native")
-    if mode not in ("native", "codes"):
-        raise ConfigError(
-            f"The parameter 'cat_mode' of the engine 'catboost' is {mode!r}.",
-            hint="It is 'native' or 'codes'.",
-        )
-    return mode == "native" and bool(matrix.categorical)
+def _check_target(y: NDArray[Any], setup: FitSetup) -> None:
+    if setup.task is Task.MULTICLASS:
+        present = np.unique(y)
+        # CatBoost would leave the class out of the model and predict minus infinity for it.
+        if len(present) < outputs(setup):
+            absent = np.setdiff1d(np.arange(outputs(setup)), present)
+            raise _untrainable(f"there is no row of class number {absent[0]}")
+    elif np.ptp(y) == 0:
+        raise _untrainable("the target is constant")
+
+
+def _untrainable(why: str) -> DataError:
+    return DataError(
+        f"CatBoost cannot train: {why} in the training rows of this fold.",
+        hint="Leave this engine out with --engines, or use fewer folds.",
+    )
 
 
 def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str, Any]:
-    native: dict[str, Any] = {n: v for n, v in params.items() if n not in _OURS}
+    native = library_params(params)
     loss = _LOSSES[setup.objective].format(alpha=setup.quantile)
     native |= {
         "loss_function": loss,
@@ -260,9 +275,12 @@ def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str,
     signs = monotone_signs(matrix)
     if signs is not None:
         native["monotone_constraints"] = signs
-    if "subsample" in native:
-        # Bayesian, the default of most losses, knows no subsample.
-        native.setdefault("bootstrap_type", "MVS")
+    if "bagging_temperature" in native:
+        native.setdefault("bootstrap_type", "Bayesian")
+    elif "bootstrap_type" not in native:
+        # One default for all losses. MVS, CatBoost's for most, ends in an error ("too few
+        # sampling units") once the gradients vanish; Bayesian knows no subsample.
+        native |= {"bootstrap_type": "Bernoulli", "subsample": native.get("subsample", 0.8)}
     return native
 
 

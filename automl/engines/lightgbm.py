@@ -17,7 +17,9 @@ from automl.engines._training import (
     Rounds,
     Splits,
     check_names,
+    library_params,
     monotone_signs,
+    native_categories,
     outputs,
     round_limit,
     words,
@@ -47,7 +49,7 @@ _BINNING: Final = {
 }
 
 _PARAMS: Final = words(
-    "bagging_fraction bagging_freq cat_l2 cat_smooth colsample_bynode extra_trees "
+    "bagging_fraction bagging_freq cat_mode cat_l2 cat_smooth colsample_bynode extra_trees "
     "feature_fraction feature_fraction_bynode lambda_l1 lambda_l2 learning_rate "
     "max_cat_threshold max_cat_to_onehot max_delta_step max_depth min_data_in_leaf "
     "min_data_per_group min_gain_to_split min_sum_hessian_in_leaf monotone_constraints_method "
@@ -57,30 +59,47 @@ _PARAMS: Final = words(
 
 @dataclass
 class _Data:
-    """One constructed Dataset of all rows and the subsets made from it; subsets share its bins."""
+    """A matrix as up to two Datasets of all rows, and the subsets made from them.
 
-    dataset: Any
+    Subsets share the bins of their Dataset. The two take categories as such, or as numbers.
+    """
+
     matrix: Matrix
+    y: NDArray[np.float64]
+    weight: NDArray[np.float64] | None
+    threads: int
+    datasets: dict[bool, Any] = field(default_factory=dict)
     splits: Splits[tuple[Any, Any]] = field(default_factory=Splits)
 
-    def split(self, train: IntArray, valid: IntArray | None) -> tuple[Any, Any]:
+    def dataset(self, native: bool) -> Any:
+        if native not in self.datasets:
+            dataset = import_lean("lightgbm").Dataset(
+                self.matrix.values,
+                label=self.y,
+                weight=self.weight,
+                feature_name=[f"f{i}" for i in range(self.matrix.n_features)],
+                categorical_feature=list(self.matrix.categorical) if native else [],
+                params={**_BINNING, "num_threads": self.threads, "verbosity": -1},
+            )
+            self.datasets[native] = dataset.construct()
+        return self.datasets[native]
+
+    def split(self, native: bool, train: IntArray, valid: IntArray | None) -> tuple[Any, Any]:
         """(training Dataset, validation Dataset or None)."""
+        whole = self.dataset(native)
+
+        def subset(rows: IntArray) -> Any:
+            # LightGBM wants sorted rows; their order does not matter to a margin.
+            return whole.subset(np.sort(rows)).construct()
+
         n_rows = len(train) + (0 if valid is None else len(valid))
-        # One byte per cell: at most 255 bins.
-        n_bytes = n_rows * self.matrix.n_features
         return self.splits.get(
             train,
             valid,
-            n_bytes=n_bytes,
-            make=lambda: (
-                self._subset(train),
-                None if valid is None else self._subset(valid),
-            ),
+            form=f"{native}",
+            n_bytes=n_rows * self.matrix.n_features,  # at most 255 bins: a byte per cell
+            make=lambda: (subset(train), None if valid is None else subset(valid)),
         )
-
-    def _subset(self, rows: IntArray) -> Any:
-        # LightGBM wants sorted rows; the order of rows does not matter to a margin.
-        return self.dataset.subset(np.sort(rows)).construct()
 
 
 class LightGBMBooster:
@@ -153,6 +172,7 @@ class LightGBMEngine:
             "extra_trees": Choice((False, True)),
         }
         if size.n_categorical:
+            space["cat_mode"] = Choice(("native", "codes"))
             space["cat_smooth"] = Float(1.0, 100.0, log=True)
             space["cat_l2"] = Float(0.1, 100.0, log=True)
             space["min_data_per_group"] = Int(2, 100, log=True)
@@ -167,16 +187,8 @@ class LightGBMEngine:
         *,
         setup: FitSetup,
     ) -> Prepared:
-        """The matrix as one Dataset: every row binned once."""
-        dataset = import_lean(self.name).Dataset(
-            matrix.values,
-            label=y,
-            weight=weight,
-            feature_name=[f"f{i}" for i in range(matrix.n_features)],
-            categorical_feature=list(matrix.categorical),
-            params={**_BINNING, "num_threads": setup.threads, "verbosity": -1},
-        )
-        return _Data(dataset.construct(), matrix)
+        """The matrix as one Dataset: every row is binned once, on the first fit."""
+        return _Data(matrix, y, weight, setup.threads)
 
     def fit(
         self,
@@ -189,6 +201,7 @@ class LightGBMEngine:
     ) -> LightGBMBooster:
         """A booster with all rounds that were trained.
 
+        `cat_mode` is "native" (default) or "codes", see `native_categories`.
         Raises ConfigError for an unknown parameter, and for a monotone direction with an
         objective whose leaves are refitted (LightGBM cannot keep it there).
         """
@@ -196,8 +209,9 @@ class LightGBMEngine:
         data = cast(_Data, prepared)
         native = self._native_params(params, setup, data.matrix)
         lightgbm = import_lean(self.name)
-        train, valid = data.split(train_rows, valid_rows)
-        model = lightgbm.Booster({**native}, train)
+        categories = native_categories(self.name, params, data.matrix)
+        train, valid = data.split(categories, train_rows, valid_rows)
+        model = lightgbm.Booster(native, train)
         if valid is not None:
             model.add_valid(valid, "valid")
         rounds = Rounds(setup)
@@ -235,7 +249,7 @@ class LightGBMEngine:
 
     def _native_params(self, params: Params, setup: FitSetup, matrix: Matrix) -> dict[str, Any]:
         objective, metric = _LOSSES[setup.objective]
-        native = {name: value for name, value in params.items() if name != "n_estimators"}
+        native = library_params(params)
         if native.get("bagging_fraction", 1.0) < 1.0:
             native.setdefault("bagging_freq", 1)  # 0, the default, would switch bagging off
         native |= {

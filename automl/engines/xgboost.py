@@ -19,7 +19,9 @@ from automl.engines._training import (
     Rounds,
     Splits,
     check_names,
+    library_params,
     monotone_signs,
+    native_categories,
     outputs,
     round_limit,
     words,
@@ -41,7 +43,7 @@ _LOSSES: Final = {
 _MAX_BIN: Final = 256  # the same for every trial, so that one QuantileDMatrix serves all
 
 _PARAMS: Final = words(
-    "colsample_bylevel colsample_bynode colsample_bytree eta gamma grow_policy "
+    "cat_mode colsample_bylevel colsample_bynode colsample_bytree eta gamma grow_policy "
     "max_cat_threshold max_cat_to_onehot max_delta_step max_depth max_leaves min_child_weight "
     "n_estimators num_parallel_tree reg_alpha reg_lambda subsample"
 )
@@ -68,29 +70,36 @@ class _Data:
     threads: int
     splits: Splits[_Split] = field(default_factory=Splits)
 
-    def split(self, train: IntArray, valid: IntArray | None) -> _Split:
+    def split(self, native: bool, train: IntArray, valid: IntArray | None) -> _Split:
+        """The quantised split with categories as such, or as numbers."""
         n_rows = len(train) + (0 if valid is None else len(valid))
-        # A cell takes one or two bytes of bins; the copy that they are made from is transient.
-        n_bytes = 2 * n_rows * self.matrix.n_features
         return self.splits.get(
-            train, valid, n_bytes=n_bytes, make=lambda: self._make(train, valid)
+            train,
+            valid,
+            form=f"{native}",
+            # A cell takes one or two bytes of bins; the copy they are made from is transient.
+            n_bytes=2 * n_rows * self.matrix.n_features,
+            make=lambda: self._make(native, train, valid),
         )
 
-    def _make(self, train: IntArray, valid: IntArray | None) -> _Split:
+    def _make(self, native: bool, train: IntArray, valid: IntArray | None) -> _Split:
         matrix = self.matrix.take(train)
-        absent = _absent_levels(matrix)
-        binned = self._quantised(train, matrix.values, reference=None)
+        types = ["c" if native and f.n_levels else "q" for f in matrix.features]
+        absent = _absent_levels(matrix) if native else {}
+        binned = self._quantised(train, matrix.values, types)
         if valid is None:
             return _Split(binned, None, absent)
         values = _without_levels(self.matrix.take(valid), absent)
-        return _Split(binned, self._quantised(valid, values, reference=binned), absent)
+        return _Split(binned, self._quantised(valid, values, types, reference=binned), absent)
 
-    def _quantised(self, rows: IntArray, values: FloatArray, *, reference: Any | None) -> Any:
+    def _quantised(
+        self, rows: IntArray, values: FloatArray, types: list[str], *, reference: Any = None
+    ) -> Any:
         return import_lean("xgboost").QuantileDMatrix(
             values,
             label=self.y[rows],
             weight=None if self.weight is None else self.weight[rows],
-            feature_types=_feature_types(self.matrix),
+            feature_types=types,
             enable_categorical=True,
             max_bin=_MAX_BIN,
             ref=reference,
@@ -131,7 +140,7 @@ class XGBoostBooster:
         self._model.set_param({"nthread": self.threads})
         data = import_lean("xgboost").DMatrix(
             self._known_levels(matrix),
-            feature_types=_feature_types(matrix),
+            feature_types=self._model.feature_types,
             enable_categorical=True,
             nthread=self.threads,
         )
@@ -177,6 +186,7 @@ class XGBoostEngine:
             "reg_alpha": Float(1e-3, 10.0, log=True),
         }
         if size.n_categorical:
+            space["cat_mode"] = Choice(("native", "codes"))
             space["max_cat_to_onehot"] = Int(2, 64, log=True)
             space["max_cat_threshold"] = Int(8, 256, log=True)
         return space
@@ -203,6 +213,7 @@ class XGBoostEngine:
     ) -> XGBoostBooster:
         """A booster with all rounds that were trained.
 
+        `cat_mode` is "native" (default) or "codes", see `native_categories`.
         Raises ConfigError for an unknown parameter, and for a monotone direction with an
         objective whose leaves are refitted (XGBoost breaks it there without a word).
         """
@@ -210,7 +221,8 @@ class XGBoostEngine:
         data = cast(_Data, prepared)
         native = _native_params(params, setup, data.matrix)
         xgboost = import_lean(self.name)
-        split = data.split(train_rows, valid_rows)
+        categories = native_categories(self.name, params, data.matrix)
+        split = data.split(categories, train_rows, valid_rows)
         watched = [] if split.valid is None else [split.valid]
         model = xgboost.Booster(native, [split.train, *watched])
         rounds = Rounds(setup)
@@ -255,7 +267,7 @@ class XGBoostEngine:
 
 def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str, Any]:
     objective, metric = _LOSSES[setup.objective]
-    native: dict[str, Any] = {n: v for n, v in params.items() if n != "n_estimators"}
+    native = library_params(params)
     native |= {
         "objective": objective,
         "eval_metric": metric,
@@ -278,10 +290,6 @@ def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str,
             )
         native["monotone_constraints"] = tuple(signs)
     return native
-
-
-def _feature_types(matrix: Matrix) -> list[str]:
-    return ["c" if feature.n_levels else "q" for feature in matrix.features]
 
 
 def _absent_levels(matrix: Matrix) -> Absent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +122,10 @@ def _dependences(explanation: Explanation, folder: Path, count: int) -> list[Pat
 
 def _date_axis(axes: Any) -> None:
     """Write dates on the x axis; matplotlib counts days from 1970-01-01, as a schema does."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator()
+    dates: Any = import_module("matplotlib.dates")
+    locator = dates.AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
 
 
 @contextmanager

@@ -48,13 +48,15 @@ class FoldTrainer:
         self.data = data
         self._prepared: OrderedDict[tuple[str, str, int], tuple[Prepared, Matrix]] = OrderedDict()
         self._recipes: OrderedDict[tuple[str, int], tuple[FittedRecipe, Matrix]] = OrderedDict()
+        # Boosters of folds that wait to be finished, by file: most need not be loaded again.
+        self._trained: OrderedDict[str, Booster] = OrderedDict()
         self._cache_size = cache_size
 
     def run(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a task; its "kind" names the method."""
         tasks: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "fold": self.fit_fold,
-            "finish": self.finish_trial,
+            "finish": self.finish_fold,
             "refit": self.refit,
             "contributions": self.contributions,
         }
@@ -76,29 +78,29 @@ class FoldTrainer:
         )
         booster.save(Path(task["model"]))
         self._save_recipe(task, int(task["split"]))
+        self._trained[task["model"]] = booster
+        while len(self._trained) > 2 * len(self.data.splits):
+            self._trained.popitem(last=False)
         return {
             "curve": [float(loss) for loss in booster.curve],
             "n_trained": int(booster.n_trees),
             "by_clock": clock.rang,
         }
 
-    def finish_trial(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Predict each split's valid rows at its honest tree count, and keep only those trees.
+    def finish_fold(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Predict a split's valid rows at its honest tree count, and keep only those trees.
 
-        Writes task["oof"]: (n_splits, n_valid_max, k) is ragged, so margins of all splits are
-        stacked: (sum of valid rows, k) float32, in split order.
+        Writes task["oof"]: (n_valid, k) float32 margins.
         """
-        margins, predict_seconds = [], 0.0
-        for fold in task["folds"]:
-            split, path = int(fold["split"]), Path(fold["model"])
-            booster = self._load(task["engine"], path)
-            matrix = self._matrix_of(task["recipe"], split, self.data.splits[split].valid)
-            started = time.perf_counter()
-            margins.append(booster.margin(matrix, fold["n_trees"]))
-            predict_seconds += time.perf_counter() - started
-            if fold["n_trees"] < booster.n_trees:
-                booster.save(path, fold["n_trees"])
-        np.save(task["oof"], np.concatenate(margins).astype(np.float32), allow_pickle=False)
+        split, path, n_trees = int(task["split"]), Path(task["model"]), int(task["n_trees"])
+        booster = self._trained.pop(str(path), None) or self._load(task["engine"], path)
+        matrix = self._matrix_of(task["recipe"], split, self.data.splits[split].valid)
+        started = time.perf_counter()
+        margin = booster.margin(matrix, n_trees)
+        predict_seconds = time.perf_counter() - started
+        if n_trees < booster.n_trees:
+            booster.save(path, n_trees)
+        np.save(task["oof"], margin.astype(np.float32), allow_pickle=False)
         return {"predict_seconds": predict_seconds}
 
     def refit(self, task: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class RaceRules:
     trials: how many, or None.  seconds_left: time until training must have ended, infinite
     without a time budget; it may shrink as the race learns what the rest will cost. With both,
     the clock only ends the race.
+    spare: seconds after that, kept for explanations, which the first model may use up.
     inner_stop: see `RunData`.  baseline_loss: objective loss of the constant prediction.
     """
 
@@ -51,6 +52,7 @@ class RaceRules:
     seed: int
     inner_stop: bool
     baseline_loss: float
+    spare: float = 0.0
 
     @property
     def reads_clock(self) -> bool:
@@ -83,7 +85,7 @@ class Race:
         self.ended_by_clock = False
         self._candidates = Candidates(candidates, studies, costs, ledger)
         self._batch: deque[Candidate] = deque()
-        self._finish: deque[Trial] = deque()
+        self._finish: deque[tuple[Trial, FoldRun]] = deque()
         self._untold: deque[Trial] = deque()
         self._watch = watch
 
@@ -95,12 +97,11 @@ class Race:
             self._fill()
             if not self._open():
                 break
-            left = self.rules.seconds_left()
-            reports = self.executor.wait(min(_TICK, max(left + _GRACE, 0.01)))
+            reports = self.executor.wait(min(_TICK, max(self._hard_left(), 0.01)))
             for report in reports:
                 self._take(report)
             self._watch(self)
-            if self.rules.seconds_left() < -_GRACE:
+            if self._hard_left() < 0:
                 self._stop()
                 break
         failed = [trial for trial in self.trials if trial.state == "failed"]
@@ -109,6 +110,11 @@ class Race:
                 f"Every candidate failed; the first, {failed[0].name}: {failed[0].cause}"
             )
         return self.trials
+
+    def _hard_left(self) -> float:
+        """Seconds until running tasks are killed; the first model may use what the end spares."""
+        spare = _GRACE if self.done else _GRACE + self.rules.spare
+        return self.rules.seconds_left() + spare
 
     @property
     def done(self) -> list[Trial]:
@@ -126,7 +132,7 @@ class Race:
 
     def _next_task(self) -> Mapping[str, Any] | None:
         if self._finish:
-            return self._finish_task(self._finish.popleft())
+            return self._finish_task(*self._finish.popleft())
         for trial in self.trials:
             if trial.state == "running" and trial.pending:
                 if self._too_late(trial):
@@ -227,7 +233,7 @@ class Race:
         if trial.number and trial.candidate.origin != HASTENED:
             return left
         waves = math.ceil((len(trial.pending) + 1) / self.executor.n_workers)
-        return left / waves * 0.9
+        return left / waves * 0.85  # predicting the valid rows takes time too
 
     def _too_late(self, trial: Trial) -> bool:
         """Whether the pending folds of `trial` cannot end in time; gives it up if so."""
@@ -243,7 +249,9 @@ class Race:
         self._close(trial, "stopped")
         return True
 
-    def _finish_task(self, trial: Trial) -> dict[str, Any]:
+    def _finish_trial(self, trial: Trial) -> None:
+        """All folds are trained: choose their tree counts and queue their predictions."""
+        trial.state = "finishing"
         folds = trial.prefix()
         repeats = [split.repeat for split in self.scorer.splits]
         counts = choose_tree_counts(
@@ -252,15 +260,19 @@ class Race:
         for fold, count in zip(folds, counts, strict=True):
             fold.n_trees = count
         trial.objective_loss = float(np.mean([fold.curve[fold.n_trees - 1] for fold in folds]))
+        self._finish.extend((trial, fold) for fold in folds)
+
+    @staticmethod
+    def _finish_task(trial: Trial, fold: FoldRun) -> dict[str, Any]:
         return {
             "kind": "finish",
             "trial": trial.number,
             "engine": trial.candidate.engine,
             "recipe": trial.candidate.recipe,
-            "oof": str(trial.oof_file),
-            "folds": [
-                {"split": f.split, "model": str(f.model), "n_trees": f.n_trees} for f in folds
-            ],
+            "split": fold.split,
+            "model": str(fold.model),
+            "n_trees": fold.n_trees,
+            "oof": str(trial.oof_file(fold.split)),
         }
 
     # -- reports --------------------------------------------------------------------------------
@@ -278,7 +290,10 @@ class Race:
         elif report.task["kind"] == "fold":
             self._take_fold(trial, report.task, report.result)
         else:
-            self._take_finish(trial, report.result)
+            trial.predict_seconds += report.result["predict_seconds"]
+            trial.n_predicted += 1
+            if trial.n_predicted == trial.n_splits:
+                self._take_finished(trial)
 
     def _take_fold(self, trial: Trial, task: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         recipe_file = task["recipe_file"]
@@ -300,17 +315,16 @@ class Race:
             trial.pending.clear()
             self._close(trial, "pruned")
         elif len(trial.folds) == trial.n_splits:
-            trial.state = "finishing"
-            self._finish.append(trial)
+            self._finish_trial(trial)
 
-    def _take_finish(self, trial: Trial, result: Mapping[str, Any]) -> None:
-        stacked = np.load(trial.oof_file, allow_pickle=False)
+    def _take_finished(self, trial: Trial) -> None:
+        parts = [np.load(trial.oof_file(k), allow_pickle=False) for k in range(trial.n_splits)]
+        stacked = np.concatenate(parts)
         pooled = self.scorer.pooled(stacked)
         threshold = self.scorer.threshold(pooled)
         trial.loss = self.scorer.loss(pooled)
         trial.fold_scores = self.scorer.split_scores(stacked, threshold)
         trial.score = mean_score(trial.fold_scores)
-        trial.predict_seconds = result["predict_seconds"]
         self.margins[trial.name] = stacked
         self._close(trial, "done")
 

@@ -26,7 +26,7 @@ class Scorer:
 
     y: (n,) class indices or target values in the metric's units.  weight: (n,) or None, the
     metric's weights.  "Stacked" margins hold the valid rows of all splits in split order, as
-    `FoldTrainer.finish_trial` writes them; "pooled" ones hold each row of `rows` once.
+    `FoldTrainer.finish_fold` writes them; "pooled" ones hold each row of `rows` once.
     """
 
     def __init__(

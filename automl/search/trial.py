@@ -54,6 +54,7 @@ class Trial:
     fold_scores: list[float] = field(default_factory=list)
     seconds: float = 0.0
     predict_seconds: float = 0.0
+    n_predicted: int = 0  # splits whose valid rows are predicted
     pruned_after: int = 0  # folds that decided
     cause: str = ""
 
@@ -62,9 +63,9 @@ class Trial:
         suffix = "" if self.candidate.recipe == "plain" else f"-{self.candidate.recipe}"
         return f"{self.candidate.engine}{suffix}-{self.number + 1}"
 
-    @property
-    def oof_file(self) -> Path:
-        return self.folder / "oof.npy"
+    def oof_file(self, split: int) -> Path:
+        """Where the out-of-fold margins of a split are."""
+        return self.folder / f"oof_{split:02d}.npy"
 
     @property
     def spread(self) -> float | None:

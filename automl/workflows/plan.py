@@ -179,6 +179,7 @@ class Plan:
             seed=self.config.seed,
             inner_stop=data.inner_stop > 0,
             baseline_loss=objective_loss(data, baseline_margins(data)),
+            spare=self.explain_seconds() if self.budget.limited else 0.0,
         )
         self._race = Race(
             executor,

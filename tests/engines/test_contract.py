@@ -15,7 +15,7 @@ import pytest
 
 from automl import plugins
 from automl.engines.base import Choice, FitSetup, Float, Int, TableSize
-from automl.errors import BundleError, ConfigError
+from automl.errors import BundleError, ConfigError, DataError
 from automl.features.matrix import Feature, Matrix
 from automl.task import Objective, Task
 
@@ -246,6 +246,32 @@ def test_learns_from_any_base(name: str, objective: Objective) -> None:
     assert booster.curve.min() < 0.85 * start
 
 
+@each_objective
+@each_engine
+def test_categories_as_codes_keep_the_contract(
+    name: str, objective: Objective, tmp_path: Path
+) -> None:
+    case = make_case(objective, "nulls")
+    engine = engine_of(name)
+    prepared = engine.prepare(case.matrix, case.y, case.weight, setup=case.setup)
+    margins = []
+    for mode in ("native", "codes"):
+        booster = engine.fit(
+            prepared, case.train, case.valid, params={"cat_mode": mode}, setup=case.setup
+        )
+        booster.save(tmp_path / mode)
+        expected = booster.margin(case.matrix)
+        loaded = engine.load(tmp_path / mode, n_outputs=expected.shape[1])
+        np.testing.assert_array_equal(loaded.margin(case.matrix), expected)
+        sums = loaded.contributions(case.matrix).sum(axis=2)
+        np.testing.assert_allclose(sums, expected, atol=1e-5)
+        assert booster.curve[-1] == pytest.approx(loss_of(case, expected), rel=2e-5)
+        margins.append(expected)
+    assert not np.array_equal(*margins)
+    with pytest.raises(ConfigError, match="'cat_mode' .* is 'one_hot'"):
+        engine.fit(prepared, case.train, None, params={"cat_mode": "one_hot"}, setup=case.setup)
+
+
 @each_engine
 def test_a_truncated_margin_is_a_prefix(name: str) -> None:
     case, booster = fitted(name, Objective.SOFTMAX, "nulls")
@@ -406,6 +432,44 @@ def train_unless_refused(engine: Any, case: Case) -> Any:
         if "monotone" not in str(error):
             raise
         return None
+
+
+@pytest.mark.parametrize("broken", ["flat target", "flat features", "absent class"])
+@each_engine
+def test_untrainable_rows_give_a_finite_model_or_a_clear_error(
+    name: str, broken: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    case = make_case(Objective.SQUARED, "constant_column")
+    if broken == "flat target":
+        case = replace(case, y=np.full(len(case.y), 3.5))
+    elif broken == "flat features":
+        flat = case.matrix.values[:, :1].copy(order="F")
+        case = replace(case, matrix=Matrix(flat, case.matrix.features[:1]))
+    else:
+        case = make_case(Objective.SOFTMAX, "nulls")
+        case.y[case.train] = np.minimum(case.y[case.train], 1)
+    try:
+        booster = train(engine_of(name), case)
+    except DataError as error:
+        message, hint = error.message, error.hint
+        booster = None
+    if booster is None:
+        assert "in the training rows" in message
+        assert hint
+    else:
+        assert np.isfinite(booster.margin(case.matrix)).all()
+        assert np.isfinite(booster.contributions(case.matrix)).all()
+    assert capfd.readouterr() == ("", "")
+
+
+@each_engine
+def test_a_perfect_fit_trains_on(name: str) -> None:
+    case = make_case(Objective.SQUARED, "one_column")
+    y = (case.matrix.values[:, 0] > 0).astype(float)
+    case = replace(case, y=y, setup=replace(case.setup, max_trees=300))
+    rate = "eta" if name == "xgboost" else "learning_rate"
+    booster = train(engine_of(name), case, **{rate: 0.9})
+    assert booster.curve[-1] < 0.05
 
 
 @each_engine

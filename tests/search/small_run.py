@@ -97,16 +97,19 @@ def candidates(*params: Mapping[str, Any], engine: str = "fake") -> tuple[Candid
     return tuple(Candidate(engine, "plain", p) for p in params)
 
 
+def make_studies(*engines: str, seed: int = 0) -> Studies:
+    return Studies({(name, "plain"): SPACE for name in engines or ("fake",)}, seed=seed)
+
+
 def make_race(
     folder: Path,
-    executor: Executor | None = None,
     *,
+    executor: Executor | None = None,
     data: RunData | None = None,
     trials: int | None = None,
     seconds_left: Callable[[], float] = lambda: float("inf"),
     portfolio: Sequence[Candidate] = (),
-    engines: Sequence[str] = ("fake",),
-    seed: int = 0,
+    studies: Studies | None = None,
 ) -> Race:
     """A race over an executor that has opened the data; by default in this process."""
     data = data or make_data()
@@ -126,7 +129,7 @@ def make_race(
             baseline_loss=objective_loss(data, baseline_margins(data)),
         ),
         candidates=tuple(portfolio),
-        studies=Studies({(name, "plain"): SPACE for name in engines}, seed=seed),
+        studies=studies or make_studies(),
         costs=Costs(0.01),
         folder=folder / "trials",
         journal=Journal(folder / "journal.jsonl"),

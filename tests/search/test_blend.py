@@ -112,7 +112,7 @@ def make_trials(folder: Path, scorer: Scorer, margins: dict[str, np.ndarray]) ->
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
 def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
-    data = make_data(n=300, folds=5)
+    data = make_data(n=900, folds=5)
     scorer = make_scorer(data, metric)
     margins = {f"fake-{i + 1}": stacked_margin(data, 1.0 + i / 3, i) for i in range(4)}
     trials = make_trials(tmp_path, scorer, margins)

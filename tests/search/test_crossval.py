@@ -152,8 +152,9 @@ def test_run_data_survive_the_disk(objective: Objective, weighted: bool, tmp_pat
     for mine, theirs in zip(data.splits, read.splits, strict=True):
         assert np.array_equal(mine.train, theirs.train)
         assert np.array_equal(mine.valid, theirs.valid)
-    facts = "task n_classes objective quantile plans seed threads inner_stop n_outputs".split()
-    assert [getattr(read, f) for f in facts] == [getattr(data, f) for f in facts]
+    for name in ("task", "n_classes", "objective", "quantile", "plans", "seed", "threads"):
+        assert getattr(read, name) == getattr(data, name)
+    assert (read.inner_stop, read.n_outputs) == (data.inner_stop, data.n_outputs)
     assert isinstance(read.objective, Objective)
     with pytest.raises(ValueError, match="read-only"):
         read.matrix.values[0, 0] = 1.0  # mapped, shared by the workers

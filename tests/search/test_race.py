@@ -1,0 +1,360 @@
+"""The race: how many trials, which are pruned, what a failure costs, when the clock ends it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from small_run import Shuffled, candidates, make_studies
+
+from automl.errors import SearchError
+from automl.search.executors.base import Executor, Report
+from automl.search.executors.inline import InlineExecutor
+from automl.search.journal import read_journal
+from automl.search.portfolio import Candidate, portfolio
+from automl.search.race import Race
+from automl.search.studies import Studies
+
+Arena = Callable[..., Race]
+
+# Of the fake engine: a slope of 0.2 to 0.3 with 6 trees is good on this table, 0 is the prior.
+GOOD, FAIR, PRIOR = {"slope": 0.25, "trees": 6}, {"slope": 0.1, "trees": 6}, {"slope": 0.0}
+
+
+def clock(seconds: float) -> Callable[[], float]:
+    end = time.monotonic() + seconds
+    return lambda: end - time.monotonic()
+
+
+def facts(race: Race) -> list[dict[str, Any]]:
+    """What must not depend on the workers: all of a trial but the seconds."""
+    timed = ("seconds", "predict_seconds", "n_trees")
+    rows = []
+    for trial in race.trials:
+        row = {k: v for k, v in trial.to_json().items() if k not in timed}
+        row["n_trees"] = [f.n_trees for f in trial.prefix()] if trial.state == "done" else []
+        rows.append({**row, "pruned_after": trial.pruned_after})
+    return rows
+
+
+def told(studies: Studies) -> list[Any]:
+    """What was learnt, in its order."""
+    return [
+        (arm, [(t.number, t.state.name, t.value, t.params) for t in trials])
+        for arm, trials in studies.trials()
+    ]
+
+
+# -- with a number of trials --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_trials", [1, 3, 4, 9])
+def test_number_of_trials_is_exact(n_trials: int, arena: Arena) -> None:
+    race = arena(trials=n_trials, portfolio=candidates(GOOD, PRIOR))
+    trials = race.run()
+    assert [trial.number for trial in trials] == list(range(n_trials))
+    assert {trial.state for trial in trials} <= {"done", "pruned"}
+    origins = [trial.candidate.origin for trial in trials]
+    assert origins == (["portfolio"] * 2 + ["optuna"] * 7)[:n_trials]
+    assert not race.ended_by_clock
+
+
+def test_finished_trial_has_scores_models_and_margins(arena: Arena) -> None:
+    race = arena(trials=1, portfolio=candidates(GOOD))
+    (trial,) = race.run()
+    assert trial.state == "done"
+    assert trial.name == "fake-1"
+    assert len(trial.fold_scores) == 3
+    assert trial.score == pytest.approx(np.mean(trial.fold_scores))
+    assert trial.loss is not None
+    assert trial.loss < race.rules.baseline_loss - 0.1
+    assert race.margins["fake-1"].shape == (60, 1)
+    assert race.scorer.loss(race.scorer.pooled(race.margins["fake-1"])) == trial.loss
+    for fold in trial.prefix():
+        assert 1 <= fold.n_trees <= fold.n_trained
+        assert f'"n_trees": {fold.n_trees}' in fold.model.read_text()
+    events = Counter(
+        event["event"] for event in read_journal(race.folder.parent / "journal.jsonl")
+    )
+    assert events == {"trial": 1, "fold": 3, "closed": 1}
+
+
+def test_tree_counts_of_a_trial_are_honest(arena: Arena) -> None:
+    race = arena(trials=1, portfolio=candidates({"slope": 0.5, "trees": 8}))
+    (trial,) = race.run()
+    curves = [fold.curve for fold in trial.prefix()]
+    expected = [
+        int(np.argmin(np.mean([c for j, c in enumerate(curves) if j != k], axis=0))) + 1
+        for k in range(3)
+    ]
+    assert [fold.n_trees for fold in trial.prefix()] == expected
+    assert max(expected) < 8  # it was trained past its best tree
+    ends = [curve[count - 1] for curve, count in zip(curves, expected, strict=True)]
+    assert trial.objective_loss == pytest.approx(np.mean(ends))
+
+
+def test_hopeless_trial_is_pruned_after_its_first_fold(arena: Arena) -> None:
+    first_batch = [GOOD, FAIR, FAIR, PRIOR]
+    race = arena(trials=6, portfolio=candidates(*first_batch, {"slope": -0.3}, GOOD))
+    trials = race.run()
+    # Within the first batch there is nobody to compare with.
+    assert [t.state for t in trials] == ["done", "done", "done", "done", "pruned", "done"]
+    assert trials[4].pruned_after == 1
+    assert len(trials[4].folds) == 1
+    assert trials[4].score is None
+
+
+def test_pruned_trial_is_told_with_the_loss_of_its_folds(arena: Arena) -> None:
+    studies = make_studies()
+    race = arena(trials=16, portfolio=candidates(GOOD, GOOD, GOOD, GOOD), studies=studies)
+    pruned = [t for t in race.run() if t.state == "pruned"]
+    race._tell()
+    values = {t.number: t.value for _, trials in studies.trials() for t in trials}
+    assert pruned
+    for trial in pruned:
+        assert trial.candidate.study_trial is not None
+        told_loss = values[trial.candidate.study_trial]
+        assert told_loss == pytest.approx(trial.early_loss(trial.pruned_after))
+
+
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("n_workers", [2, 3, 5])
+def test_workers_and_their_order_change_nothing(n_workers: int, order: int, arena: Arena) -> None:
+    entries = candidates(GOOD, PRIOR, FAIR, {"slope": 0.4}, {"slope": -0.2}, {"slope": 0.05})
+
+    def run(executor: Executor) -> tuple[Race, list[Any]]:
+        studies = make_studies()
+        race = arena(executor=executor, trials=15, portfolio=entries, studies=studies)
+        race.run()
+        race._tell()
+        return race, told(studies)
+
+    alone, learnt_alone = run(InlineExecutor())
+    many, learnt = run(Shuffled(n_workers, seed=order))
+    assert facts(many) == facts(alone)
+    assert learnt == learnt_alone
+    assert {t.state for t in alone.trials} == {"done", "pruned"}
+    ended = many.executor.order  # type: ignore[attr-defined]
+    assert ended != sorted(ended, key=lambda task: task[0])
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_seed_decides_what_is_asked(n_workers: int, arena: Arena) -> None:
+    def params(seed: int) -> list[Any]:
+        race = arena(executor=Shuffled(n_workers), trials=6, studies=make_studies(seed=seed))
+        return [trial.candidate.params for trial in race.run()]
+
+    assert params(1) == params(1)
+    assert params(2) != params(1)
+
+
+# -- failures -----------------------------------------------------------------------------------
+
+
+def test_failed_fold_fails_its_trial_and_the_race_goes_on(arena: Arena) -> None:
+    broken = {**GOOD, "fail": "no more trees", "only": [1]}
+    race = arena(trials=3, portfolio=candidates(broken, GOOD, FAIR))
+    trials = race.run()
+    assert [trial.state for trial in trials] == ["failed", "done", "done"]
+    assert trials[0].cause == "RuntimeError: no more trees"
+    assert not trials[0].pending
+    warning = next(d for d in race.ledger.decisions if d.warning)
+    assert (warning.decision, warning.reason) == ("fake-1 failed", "RuntimeError: no more trees")
+    events = read_journal(race.folder.parent / "journal.jsonl")
+    trace = next(event for event in events if event["event"] == "traceback")
+    assert "no more trees" in trace["traceback"]
+    assert trace["trial"] == 0
+
+
+def test_memory_that_is_not_there_fails_one_trial(arena: Arena) -> None:
+    race = arena(trials=2, portfolio=candidates({"memory": 1 << 60}, GOOD))
+    trials = race.run()
+    assert [trial.state for trial in trials] == ["failed", "done"]
+    assert trials[0].cause.startswith("MemoryError")
+
+
+def test_engine_that_only_fails_is_benched(arena: Arena) -> None:
+    broken = [Candidate("lightgbm", "plain", {"no_such_parameter": i}) for i in range(5)]
+    entries = [broken[0], *candidates(GOOD), *broken[1:], *candidates(FAIR)]
+    race = arena(trials=12, portfolio=entries, studies=make_studies("fake", "lightgbm"))
+    trials = race.run()
+    states = [(t.candidate.engine, t.state) for t in trials]
+    assert len(trials) == 12
+    failures = [state for engine, state in states if engine == "lightgbm"]
+    assert failures == ["failed"] * len(failures)
+    assert 2 <= len(failures) <= 4  # those of the batch in which it was benched included
+    assert all(engine == "fake" for engine, _ in states[4:])
+
+
+def test_engine_with_a_success_is_not_benched(arena: Arena) -> None:
+    broken = {**GOOD, "fail": "now and then"}
+    race = arena(trials=8, portfolio=candidates(GOOD, *[broken] * 4))
+    assert [t.state for t in race.run()][:5] == ["done"] + ["failed"] * 4
+    assert len(race.trials) == 8
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_if_all_fail_the_first_cause_is_the_error(n_workers: int, arena: Arena) -> None:
+    entries = candidates({"fail": "first cause"}, {"fail": "second cause"})
+    race = arena(executor=Shuffled(n_workers), trials=2, portfolio=entries)
+    with pytest.raises(SearchError, match=r"fake-1: RuntimeError: first cause"):
+        race.run()
+
+
+def test_if_every_engine_is_benched_the_error_says_why(arena: Arena) -> None:
+    entries = candidates(*[{"fail": "no libfoo"}] * 4)
+    race = arena(trials=20, portfolio=entries)
+    with pytest.raises(SearchError, match="no libfoo"):
+        race.run()
+
+
+# -- with a clock -------------------------------------------------------------------------------
+
+
+def test_race_ends_in_time_and_keeps_what_is_done(arena: Arena) -> None:
+    started = time.monotonic()
+    entries = candidates(GOOD, *[{**FAIR, "sleep": 0.002}] * 2)
+    race = arena(seconds_left=clock(0.8), portfolio=entries)
+    trials = race.run()
+    assert time.monotonic() - started < 1.5
+    assert trials[0].state == "done"
+    assert len(race.done) >= 3
+    assert all(trial.state in ("done", "pruned", "stopped") for trial in trials)
+    assert set(race.margins) == {trial.name for trial in race.done}
+
+
+def test_first_trial_finishes_whatever_its_folds_were_predicted_to_take(arena: Arena) -> None:
+    endless = {**GOOD, "trees": 20, "sleep": 0.1}  # 6 s for three folds
+    race = arena(seconds_left=clock(0.9), portfolio=candidates(endless))
+    (trial,) = race.run()
+    assert trial.state == "done"
+    assert trial.by_clock
+    assert all(1 <= fold.n_trained < 6 for fold in trial.prefix())
+
+
+def test_candidate_that_cannot_end_in_time_is_left_out(arena: Arena) -> None:
+    slow = replace(candidates(PRIOR)[0], cost=10_000.0)
+    race = arena(seconds_left=clock(0.4), portfolio=[*candidates(GOOD), slow, *candidates(FAIR)])
+    trials = race.run()
+    assert [t.candidate.params for t in trials][:2] == [GOOD, FAIR]
+    assert PRIOR not in [t.candidate.params for t in trials]
+    left_out = [d for d in race.ledger.decisions if "left out" in d.decision]
+    assert len(left_out) == 1
+    assert "would need" in left_out[0].reason
+
+
+class Stuck(Shuffled):
+    """Its second trial never comes back until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self._held: list[Any] = []
+        self.stopped = 0
+
+    @property
+    def idle(self) -> int:
+        return super().idle - len(self._held)
+
+    def submit(self, task: Any) -> None:
+        if task["trial"] == 1:
+            self._held.append(task)
+        else:
+            super().submit(task)
+
+    def wait(self, timeout: float | None) -> Sequence[Report]:
+        if self.stopped:
+            held, self._held = self._held, []
+            return [Report(task, None, "stopped: out of time") for task in held]
+        if not self._running:
+            time.sleep(min(timeout or 0.0, 0.02))
+        return super().wait(timeout)
+
+    def stop_running(self) -> None:
+        super().stop_running()
+        self.stopped += 1
+
+
+def test_stuck_fold_is_stopped_at_the_end_and_the_rest_counts(arena: Arena) -> None:
+    executor, started = Stuck(), time.monotonic()
+    race = arena(
+        executor=executor, seconds_left=clock(0.4), portfolio=candidates(GOOD, FAIR, PRIOR)
+    )
+    trials = race.run()
+    assert time.monotonic() - started < 1.5
+    assert executor.stopped == 1
+    assert trials[0].state == "done"
+    assert trials[1].state == "stopped"
+    assert race.ended_by_clock
+    assert race.done
+    assert not any(trial.state == "failed" for trial in trials)
+
+
+def test_trials_and_clock_together_end_at_whichever_comes_first(arena: Arena) -> None:
+    race = arena(trials=3, seconds_left=clock(30.0), portfolio=candidates(GOOD, FAIR))
+    assert len(race.run()) == 3
+    assert not race.ended_by_clock
+    race = arena(
+        trials=100_000,
+        seconds_left=clock(0.3),
+        portfolio=candidates(GOOD, FAIR),
+    )
+    assert 2 <= len(race.run()) < 5000
+    assert race.ended_by_clock
+
+
+# -- the leaderboard and the portfolio ----------------------------------------------------------
+
+
+def test_board_shows_the_best_first(arena: Arena) -> None:
+    boards = []
+    race = arena(trials=3, portfolio=candidates(PRIOR, GOOD, FAIR))
+    race._watch = lambda r: boards.append(
+        r.board(blend={"fake-2": 1.0}, blend_score=None, spent=1.0, budget=None)
+    )
+    race.run()
+    assert [row.name for row in boards[-1].rows] == ["fake-2", "fake-3", "fake-1"]
+    assert [row.weight for row in boards[-1].rows] == [1.0, 0.0, 0.0]
+    assert boards[-1].trials_done == boards[-1].trials_planned == 3
+    assert not boards[-1].running
+    assert boards[0].running == ["fake-1"]
+    assert boards[0].rows[0].score is None
+
+
+def test_portfolio_holds_the_engines_and_recipes_asked_for(fake: str) -> None:
+    from automl.engines.base import TableSize
+
+    size = TableSize(n_rows=300, n_features=4, n_categorical=0, n_classes=2)
+    entries = portfolio(("catboost", "lightgbm", "fake"), ("plain",), size)
+    assert {c.engine for c in entries} == {"catboost", "lightgbm", "fake"}
+    assert {c.recipe for c in entries} == {"plain"}
+    assert entries[-1] == Candidate("fake", "plain", {})
+    assert all(
+        c.params["min_data_in_leaf"] < 20
+        for c in entries
+        if c.engine == "lightgbm"
+        if c.params["num_leaves"] < 63
+    )
+    both = portfolio(("xgboost",), ("plain", "encoded"), size)
+    assert {c.recipe for c in both} == {"plain", "encoded"}
+    many = replace(size, n_classes=5)
+    cost = {c.params["depth"]: c.cost for c in portfolio(("catboost",), ("plain",), many)}
+    assert cost == {
+        c.params["depth"]: 2 * c.cost for c in portfolio(("catboost",), ("plain",), size)
+    }
+
+
+def test_scores_do_not_need_a_finite_budget(arena: Arena) -> None:
+    race = arena(trials=1, portfolio=candidates(GOOD))
+    assert not race.rules.reads_clock
+    assert math.isinf(race.rules.seconds_left())
+    race.run()
+    fold = next(
+        e for e in read_journal(race.folder.parent / "journal.jsonl") if e["event"] == "fold"
+    )
+    assert fold["time_limit"] is None
