@@ -60,23 +60,36 @@ _XGB_DEEP = {
 }
 _XGB_SHALLOW = {"max_depth": 2, "eta": 0.12, "subsample": 0.8, "colsample_bytree": 0.7}
 _XGB_MIDDLE = {"max_depth": 4, "eta": 0.08, "subsample": 0.8, "colsample_bylevel": 0.7}
-_CAT_SHALLOW = {"depth": 4, "learning_rate": 0.12, "l2_leaf_reg": 3.0}
-_CAT_MIDDLE = {"depth": 6, "learning_rate": 0.08, "l2_leaf_reg": 3.0}
+_XGB_DEEP_CODES = {**_XGB_DEEP, "cat_mode": "codes"}
+_CAT_SHALLOW = {"depth": 4, "learning_rate": 0.12, "l2_leaf_reg": 3.0, "cat_mode": "codes"}
+_CAT_MIDDLE = {"depth": 6, "learning_rate": 0.08, "l2_leaf_reg": 3.0, "cat_mode": "codes"}
+# CatBoost's own statistics of categories cost several times more than codes; of levels up to
+# 255 one-hot splits are nearly as good.
+_CAT_NATIVE = {
+    "depth": 5,
+    "learning_rate": 0.1,
+    "l2_leaf_reg": 3.0,
+    "one_hot_max_size": 10,
+    "max_ctr_complexity": 1,
+}
 _LGB_ENCODED = {"num_leaves": 15, "learning_rate": 0.06, "feature_fraction": 0.4}
 _XGB_ENCODED = {"max_depth": 4, "eta": 0.07, "subsample": 0.8, "colsample_bylevel": 0.4}
 
 _ORDER: tuple[Candidate, ...] = (
     Candidate("lightgbm", "plain", _LGB_SMALL, 1.0),
-    Candidate("xgboost", "plain", _XGB_SHALLOW, 1.0),
-    Candidate("xgboost", "plain", _XGB_DEEP, 3.0),
-    Candidate("lightgbm", "plain", _LGB_DEEP, 2.5),
-    Candidate("catboost", "plain", _CAT_SHALLOW, 6.0),
+    Candidate("xgboost", "plain", _XGB_SHALLOW, 1.5),
+    Candidate("xgboost", "plain", _XGB_DEEP, 1.5),
+    Candidate("catboost", "plain", _CAT_SHALLOW, 2.0),
+    Candidate("lightgbm", "plain", _LGB_DEEP, 2.0),
+    Candidate("xgboost", "plain", _XGB_DEEP_CODES, 1.5),
     Candidate("lightgbm", "plain", _LGB_EXTRA, 1.2),
+    Candidate("xgboost", "plain", _XGB_MIDDLE, 1.2),
     Candidate("lightgbm", "encoded", _LGB_ENCODED, 2.0),
-    Candidate("xgboost", "plain", _XGB_MIDDLE, 1.5),
-    Candidate("catboost", "plain", _CAT_MIDDLE, 12.0),
-    Candidate("xgboost", "encoded", _XGB_ENCODED, 3.0),
+    Candidate("catboost", "plain", _CAT_MIDDLE, 4.0),
+    Candidate("catboost", "plain", _CAT_NATIVE, 6.0),
+    Candidate("xgboost", "encoded", _XGB_ENCODED, 2.5),
 )
+_NEEDS_CATEGORIES = (_XGB_DEEP_CODES, _CAT_NATIVE)  # without any, another entry is the same
 
 
 def portfolio(
@@ -87,7 +100,13 @@ def portfolio(
     An engine without an entry of its own (a plug-in) is tried once with its library's defaults.
     """
     known = {candidate.engine for candidate in _ORDER}
-    chosen = [c for c in _ORDER if c.engine in engines and c.recipe in recipes]
+    chosen = [
+        candidate
+        for candidate in _ORDER
+        if candidate.engine in engines
+        and candidate.recipe in recipes
+        and (size.n_categorical or candidate.params not in _NEEDS_CATEGORIES)
+    ]
     chosen += [Candidate(name, "plain", {}) for name in engines if name not in known]
     return tuple(_sized(candidate, size) for candidate in chosen)
 
@@ -97,10 +116,7 @@ def _sized(candidate: Candidate, size: TableSize) -> Candidate:
     params = dict(candidate.params)
     if candidate.engine == "lightgbm" and size.n_rows < 2000:
         params.setdefault("min_data_in_leaf", 5 if size.n_rows < 500 else 10)
-    cost = candidate.cost
-    if candidate.engine == "catboost" and size.n_classes > 2:
-        cost *= 2.0
-    return Candidate(candidate.engine, candidate.recipe, params, cost)
+    return replace(candidate, params=params)
 
 
 def hastened(candidate: Candidate, factor: float) -> Candidate:

@@ -369,23 +369,18 @@ class Race:
 
     # -- for people -----------------------------------------------------------------------------
 
-    def board(
-        self,
-        *,
-        blend: Mapping[str, float],
-        blend_score: float | None,
-        spent: float,
-        budget: float | None,
-    ) -> Board:
+    @property
+    def running(self) -> bool:
+        return bool(self._open())
+
+    def board(self, *, spent: float, budget: float | None) -> Board:
         """The leaderboard as it stands."""
-        rows = [trial.row(blend.get(trial.name, 0.0)) for trial in self.trials]
         metric = self.scorer.metric
-        rows.sort(key=lambda row: math.inf if row.score is None else metric.loss(row.score))
         return Board(
             metric=metric.name,
             higher_is_better=metric.higher_is_better,
-            rows=rows,
-            blend_score=blend_score,
+            rows=[trial.row() for trial in self.trials],
+            blend_score=None,
             spent=spent,
             budget=budget,
             trials_done=len(self.trials) - len(self._open()),

@@ -40,6 +40,7 @@ _END_SECONDS = 0.45
 # (20,000 rows at most), measured with roc_auc, the slowest of the usual metrics.
 _CHOOSE_SECONDS = 0.15
 _CHOOSE_PER_ROW = 2.5e-5
+_BOARD_SECONDS = 0.3
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
 
@@ -191,16 +192,23 @@ class Plan:
             folder=folder,
             journal=journal,
             ledger=ledger,
-            watch=lambda race: ledger.progress.board(
-                race.board(
-                    blend={},
-                    blend_score=None,
-                    spent=self.budget.spent(),
-                    budget=self.budget.seconds,
-                )
-            ),
+            watch=self._watcher(ledger),
         )
         return self._race
+
+    def _watcher(self, ledger: Ledger) -> Callable[[Race], None]:
+        """Shows the leaderboard a few times a second at most."""
+        shown = -math.inf
+
+        def watch(race: Race) -> None:
+            nonlocal shown
+            spent = self.budget.spent()
+            if spent - shown < _BOARD_SECONDS and race.running:
+                return
+            shown = spent
+            ledger.progress.board(race.board(spent=spent, budget=self.budget.seconds))
+
+        return watch
 
     def _race_seconds_left(self, refit: bool) -> Callable[[], float]:
         def left() -> float:

@@ -1,0 +1,284 @@
+"""Workers: what they give back, what a crash costs, and that none outlives its parent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from small_run import candidates, fold_task, make_data, make_race, trainer
+
+from automl.errors import SearchError
+from automl.search.executors.base import Report
+from automl.search.executors.inline import InlineExecutor
+from automl.search.executors.local import LocalExecutor
+from automl.search.ship import run_all
+
+Start = Callable[..., LocalExecutor]
+PATIENCE = 30.0  # seconds; only a broken executor takes that long
+
+
+@pytest.fixture
+def start(fake: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts workers on the small table; all are gone after the test, or it fails."""
+    started: list[LocalExecutor] = []
+    processes: list[psutil.Process] = []
+
+    def make(n_workers: int = 1, *, engines: Sequence[str] = (fake,)) -> LocalExecutor:
+        executor = LocalExecutor(n_workers, threads=1, engines=engines, log=tmp_path / "log")
+        started.append(executor)
+        make_data().write(tmp_path / "store")
+        executor.open(tmp_path / "store")
+        return executor
+
+    yield make
+    for executor in started:
+        processes += [psutil.Process(worker.process.pid) for worker in executor._workers]
+        executor.close()
+    assert not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def collect(executor: LocalExecutor, n: int) -> list[Report]:
+    reports: list[Report] = []
+    end = time.monotonic() + PATIENCE
+    while len(reports) < n and time.monotonic() < end:
+        reports += executor.wait(1.0)
+    return reports
+
+
+def test_worker_gives_what_a_trainer_here_gives(start: Start, tmp_path: Path) -> None:
+    executor = start()
+    task = fold_task(tmp_path, slope=0.3, trees=5)
+    executor.submit(task)
+    assert executor.idle == 0
+    (report,) = collect(executor, 1)
+    assert executor.idle == 1
+    assert report.task is task
+    assert report.error is None
+    assert report.result is not None
+    here = trainer(make_data()).run(task)
+    assert {**report.result, "seconds": 0} == {**here, "seconds": 0}
+
+
+def test_two_workers_take_two_tasks_at_once(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    for k in range(2):
+        executor.submit(fold_task(tmp_path, k, trees=1))
+    assert executor.idle == 0
+    first = collect(executor, 2)
+    assert {report.task["split"] for report in first} == {0, 1}
+    began = time.monotonic()
+    for k in range(2):
+        executor.submit(fold_task(tmp_path, k, hang=0.8))
+    assert len(collect(executor, 2)) == 2
+    assert time.monotonic() - began < 1.5
+
+
+def test_error_comes_back_with_its_traceback(start: Start, tmp_path: Path) -> None:
+    executor = start()
+    executor.submit(fold_task(tmp_path, fail="line 1\nline 2 é"))
+    (report,) = collect(executor, 1)
+    assert report.result is None
+    assert report.error == "RuntimeError: line 1\nline 2 é"
+    assert "fake_engine.py" in report.traceback
+    executor.submit(fold_task(tmp_path))
+    assert collect(executor, 1)[0].error is None  # the same worker goes on
+
+
+@pytest.mark.parametrize("status", [3, 0], ids=["exit", "abort"])
+def test_crash_costs_one_fold_and_its_worker_is_replaced(
+    status: int, start: Start, tmp_path: Path
+) -> None:
+    executor = start(2)
+    before = {worker.process.pid for worker in executor._workers}
+    executor.submit(fold_task(tmp_path, 0, crash=status))
+    executor.submit(fold_task(tmp_path, 1))
+    by_split = {report.task["split"]: report for report in collect(executor, 2)}
+    assert by_split[1].error is None
+    assert by_split[0].result is None
+    assert by_split[0].error is not None
+    assert by_split[0].error.startswith("the training process died (status ")
+    assert executor.idle == 2
+    after = {worker.process.pid for worker in executor._workers}
+    assert len(before & after) == 1
+    for k in range(2):
+        executor.submit(fold_task(tmp_path, k))
+    assert [report.error for report in collect(executor, 2)] == [None, None]
+
+
+def test_running_task_is_stopped_at_once(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    executor.submit(fold_task(tmp_path, 0))
+    collect(executor, 1)
+    stuck = fold_task(tmp_path, 1, hang=600.0)
+    executor.submit(stuck)
+    (victim,) = [worker.process for worker in executor._workers if worker.task is stuck]
+    began = time.monotonic()
+    executor.stop_running()
+    reports = executor.wait(0.0)
+    assert time.monotonic() - began < 2.0
+    assert [report.error for report in reports] == ["stopped: out of time"]
+    assert reports[0].task is stuck
+    assert victim.poll() is not None
+    assert executor.idle == 2
+    executor.submit(fold_task(tmp_path, 2))
+    assert [report.error for report in collect(executor, 1)] == [None]
+
+
+def test_close_ends_a_busy_worker(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    executor.submit(fold_task(tmp_path, 0, hang=600.0))
+    processes = [worker.process for worker in executor._workers]
+    executor.close()
+    assert all(process.poll() is not None for process in processes)
+    executor.close()  # again does no harm
+
+
+def test_wait_comes_back_in_time_without_a_report(start: Start, tmp_path: Path) -> None:
+    executor = start()
+    executor.submit(fold_task(tmp_path, hang=600.0))
+    began = time.monotonic()
+    assert executor.wait(0.2) == []
+    assert 0.1 < time.monotonic() - began < 1.0
+
+
+def test_engine_that_cannot_be_imported_is_an_error_that_names_it(start: Start) -> None:
+    executor = start(engines=("nonesuch",))
+    with pytest.raises(SearchError, match="could not start: ConfigError: Unknown engine") as error:
+        collect(executor, 1)
+    assert "log" in str(error.value.hint)
+
+
+def test_what_a_worker_prints_goes_to_the_log(start: Start, tmp_path: Path) -> None:
+    executor = start()
+    executor.submit(fold_task(tmp_path, crash=0))  # abort: Python's fault handler is off
+    collect(executor, 1)
+    executor.submit(fold_task(tmp_path, fail="told, not printed"))
+    (report,) = collect(executor, 1)
+    assert report.error == "RuntimeError: told, not printed"
+    assert "told, not printed" not in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+PARENT = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from small_run import fold_task, make_data
+from automl.search.executors.local import LocalExecutor
+home = Path(sys.argv[1])
+executor = LocalExecutor(2, threads=1, engines=("fake",), log=home / "log")
+make_data().write(home / "store")
+executor.open(home / "store")
+executor.submit(fold_task(home, 0))
+while not executor.wait(1.0):
+    pass
+executor.submit(fold_task(home, 0, hang=600.0))
+print(*[worker.process.pid for worker in executor._workers], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_workers_end_with_their_parent_also_in_the_middle_of_a_fold(
+    fake: str, tmp_path: Path
+) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PARENT), str(tmp_path), str(Path(__file__).parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with parent:
+        assert parent.stdout is not None
+        workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        assert all(worker.is_running() for worker in workers)
+        parent.kill()  # no chance to clean up
+    _, alive = psutil.wait_procs(workers, timeout=10.0)
+    for worker in alive:
+        worker.kill()
+    assert not alive
+
+
+def test_race_over_workers_equals_the_race_here(start: Start, tmp_path: Path) -> None:
+    entries = candidates({"slope": 0.25, "trees": 6}, {"slope": 0.1}, {"slope": 0.0})
+
+    def run(name: str, executor: LocalExecutor | InlineExecutor) -> list[object]:
+        race = make_race(tmp_path / name, executor=executor, trials=7, portfolio=entries)
+        trials = race.run()
+        race.journal.close()
+        return [(t.candidate.params, t.state, t.loss, t.fold_scores) for t in trials]
+
+    assert run("two", start(2)) == run("here", InlineExecutor())
+
+
+def test_crash_in_a_race_fails_one_trial(start: Start, tmp_path: Path) -> None:
+    entries = candidates({"slope": 0.2, "crash": 7, "only": [2]}, {"slope": 0.25, "trees": 6})
+    race = make_race(tmp_path / "race", executor=start(2), trials=2, portfolio=entries)
+    trials = race.run()
+    race.journal.close()
+    assert [trial.state for trial in trials] == ["failed", "done"]
+    assert trials[0].cause == "the training process died (status 7)"
+
+
+def test_sleeping_fold_is_killed_at_the_deadline(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    executor.submit(fold_task(tmp_path))  # both libraries and data are there from here on
+    collect(executor, 1)
+    began = time.monotonic()
+    race = make_race(
+        tmp_path / "race",
+        executor=executor,
+        seconds_left=lambda: began + 1.0 - time.monotonic(),
+        portfolio=candidates({"slope": 0.25, "trees": 6}, {"slope": 0.2, "hang": 600.0}),
+    )
+    trials = race.run()
+    race.journal.close()
+    assert time.monotonic() - began < 2.5
+    assert trials[0].state == "done"
+    assert trials[1].state == "stopped"
+    assert race.ended_by_clock
+
+
+# -- tasks outside of a race --------------------------------------------------------------------
+
+
+def test_run_all_reports_in_the_order_of_the_tasks(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    tasks = [fold_task(tmp_path, k, hang=0.2 if k == 0 else 0.0) for k in range(3)]
+    reports = run_all(executor, tasks, seconds_left=lambda: float("inf"))
+    assert [report.task["split"] for report in reports] == [0, 1, 2]
+    assert all(report.error is None for report in reports)
+
+
+def test_run_all_says_which_tasks_did_not_end_in_time(start: Start, tmp_path: Path) -> None:
+    executor = start()
+    executor.submit(fold_task(tmp_path))
+    collect(executor, 1)
+    end = time.monotonic() + 0.5
+    tasks = [fold_task(tmp_path, 0), *[fold_task(tmp_path, k, hang=600.0) for k in (1, 2)]]
+    reports = run_all(executor, tasks, seconds_left=lambda: end - time.monotonic())
+    assert time.monotonic() - end < 2.0
+    assert [report.error for report in reports] == [None, *["stopped: out of time"] * 2]
+    assert [report.task["split"] for report in reports] == [0, 1, 2]
+
+
+def test_inline_executor_runs_one_task_at_a_time(fake: str, tmp_path: Path) -> None:
+    executor = InlineExecutor()
+    make_data().write(tmp_path / "store")
+    executor.open(tmp_path / "store")
+    assert executor.idle == 1
+    assert list(executor.wait(0.0)) == []
+    executor.submit(fold_task(tmp_path, fail="here"))
+    assert executor.idle == 0
+    (report,) = executor.wait(None)
+    assert report.error == "RuntimeError: here"
+    assert "fake_engine.py" in report.traceback
+    executor.submit(fold_task(tmp_path))
+    executor.stop_running()
+    assert executor.idle == 1
+    executor.close()
