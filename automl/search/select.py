@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +22,7 @@ Floats = NDArray[np.float64]
 # seconds that training could use.
 MAX_CANDIDATES = 25
 MAX_ROWS = 20_000
+_USUAL_ROUNDS = 15  # of a greedy blend, for an estimate
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     max_members: int,
     baseline_loss: float,
     calibrate: bool,
-    crossfit: bool,
+    crossfit_seconds: float,
     seed: int,
 ) -> Choice:
     """The blend (or with `single` the best trial) of finished trials.
@@ -78,7 +81,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         pooled=pooled,
         score=mean_score(fold_scores),
         fold_scores=fold_scores,
-        score_crossfitted=_crossfitted(pools, scorer) if crossfit else None,
+        score_crossfitted=_crossfitted(pools, scorer, crossfit_seconds),
     )
 
 
@@ -138,14 +141,22 @@ def golden_section(
     return float((low + high) / 2.0)
 
 
-def _crossfitted(pools: Mapping[str, Floats], scorer: Scorer) -> float | None:
+def _crossfitted(pools: Mapping[str, Floats], scorer: Scorer, seconds: float) -> float | None:
     """Mean over splits of the score of a blend whose weights never saw the split's rows.
 
     pools: pooled margins of the members. With repeats, the splits of the first one are used.
+    None for a single member, for fewer than three splits, and where it would take more than
+    `seconds` (not measured if infinite).
     """
     splits = [split for split in scorer.splits if split.repeat == scorer.splits[0].repeat]
     if len(splits) < 3 or len(pools) < 2:
         return None
+    if math.isfinite(seconds):
+        started = time.perf_counter()
+        scorer.loss(next(iter(pools.values())))
+        each = time.perf_counter() - started
+        if each * len(splits) * len(pools) * _USUAL_ROUNDS > seconds:
+            return None
     scores = []
     for split in splits:
         own = np.searchsorted(scorer.rows, np.sort(split.valid))

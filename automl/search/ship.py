@@ -21,6 +21,7 @@ from automl.search.trial import Trial
 
 Floats = NDArray[np.float64]
 _PROBE_ROWS = 8
+_SHAP_SHARE = 0.7  # of the seconds left, as a guard against a probe that ran undisturbed
 
 
 def fold_members(trials: Sequence[Trial], weights: Mapping[str, float]) -> list[MemberFiles]:
@@ -137,9 +138,8 @@ def blend_shap(
     values: Floats | None = None
     if math.isfinite(seconds_left()):
         limit = min(limit, _PROBE_ROWS)
-        values, seconds = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
-        # The probe loads the models too; the pass does that again, so a row costs a bit less.
-        affordable = int(0.6 * seconds_left() / max(seconds / _PROBE_ROWS, 1e-6))
+        values, cost = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
+        affordable = int(_SHAP_SHARE * seconds_left() / max(cost, 1e-7))
         if values is None or affordable <= limit:
             return None if values is None else _blend_shap(values, rows)
         limit = min(len(rows), affordable)
@@ -160,7 +160,7 @@ def _shap_pass(
     limit: int,
     seconds_left: Callable[[], float],
 ) -> tuple[Floats | None, float]:
-    """(values of the first `limit` rows or None if there was no time, seconds it took)."""
+    """(values of the first `limit` rows or None if there was no time, seconds a row takes)."""
     tasks = [
         {
             "kind": "contributions",
@@ -178,7 +178,7 @@ def _shap_pass(
     if len(results) < len(tasks):
         return None, math.inf
     parts = [np.load(str(task["output"]), allow_pickle=False) for task in tasks]
-    return np.sum(parts, axis=0), max(result["seconds"] for result in results)
+    return np.sum(parts, axis=0), max(result["row_seconds"] for result in results)
 
 
 def _spread_over(

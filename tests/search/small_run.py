@@ -20,6 +20,7 @@ from automl.search.costs import Costs
 from automl.search.crossval import FoldTrainer
 from automl.search.executors.base import Executor, Report, Task
 from automl.search.executors.inline import InlineExecutor
+from automl.search.executors.local import LocalExecutor
 from automl.search.journal import Journal
 from automl.search.portfolio import Candidate
 from automl.search.race import Race, RaceRules
@@ -113,9 +114,11 @@ def make_race(
 ) -> Race:
     """A race over an executor that has opened the data; by default in this process."""
     data = data or make_data()
-    executor = executor or InlineExecutor()
-    data.write(folder / "store")
-    executor.open(folder / "store")
+    folder.mkdir()
+    if executor is None or not isinstance(executor, LocalExecutor):  # those are open already
+        data.write(folder / "store")
+        executor = executor or InlineExecutor()
+        executor.open(folder / "store")
     return Race(
         executor,
         make_scorer(data),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_run import Shuffled, candidates, make_studies
+from small_run import Shuffled, candidates, make_data, make_studies
 
 from automl.errors import SearchError
 from automl.search.executors.base import Executor, Report
@@ -123,8 +123,17 @@ def test_pruned_trial_is_told_with_the_loss_of_its_folds(arena: Arena) -> None:
         assert told_loss == pytest.approx(trial.early_loss(trial.pruned_after))
 
 
+@pytest.mark.xfail(strict=True, reason="_prune: x < 0.5 * x holds for negative savings")
+def test_equal_trial_is_not_pruned_where_the_first_split_is_hard(arena: Arena) -> None:
+    data = make_data()
+    y, hard = data.y.copy(), data.splits[0].valid
+    y[hard] = 1.0 - y[hard]  # there the constant beats what is right elsewhere
+    race = arena(data=replace(data, y=y), trials=6, portfolio=candidates(*[GOOD] * 6))
+    assert [trial.state for trial in race.run()] == ["done"] * 6
+
+
 @pytest.mark.parametrize("order", range(4))
-@pytest.mark.parametrize("n_workers", [2, 3, 5])
+@pytest.mark.parametrize("n_workers", [2, 5])
 def test_workers_and_their_order_change_nothing(n_workers: int, order: int, arena: Arena) -> None:
     entries = candidates(GOOD, PRIOR, FAIR, {"slope": 0.4}, {"slope": -0.2}, {"slope": 0.05})
 
@@ -345,19 +354,22 @@ def test_clock_that_ends_between_two_batches_is_told(arena: Arena) -> None:
 # -- the leaderboard and the portfolio ----------------------------------------------------------
 
 
-def test_board_shows_the_best_first(arena: Arena) -> None:
+def test_board_shows_the_trials_as_they_stand(arena: Arena) -> None:
     boards = []
     race = arena(trials=3, portfolio=candidates(PRIOR, GOOD, FAIR))
-    race._watch = lambda r: boards.append(
-        r.board(blend={"fake-2": 1.0}, blend_score=None, spent=1.0, budget=None)
-    )
+    race._watch = lambda r: boards.append(r.board(spent=1.0, budget=None))
     race.run()
-    assert [row.name for row in boards[-1].rows] == ["fake-2", "fake-3", "fake-1"]
-    assert [row.weight for row in boards[-1].rows] == [1.0, 0.0, 0.0]
-    assert boards[-1].trials_done == boards[-1].trials_planned == 3
-    assert not boards[-1].running
-    assert boards[0].running == ["fake-1"]
-    assert boards[0].rows[0].score is None
+    first, last = boards[0], boards[-1]
+    assert first.running == ["fake-1"]
+    assert (first.rows[0].state, first.rows[0].score, first.rows[0].folds_done) == (
+        "running",
+        None,
+        1,
+    )
+    assert (last.trials_done, last.trials_planned, list(last.running)) == (3, 3, [])
+    scores = {row.name: row.score for row in last.rows}
+    assert scores["fake-2"] < scores["fake-3"] < scores["fake-1"]
+    assert (last.metric, last.higher_is_better, last.budget) == ("log_loss", False, None)
 
 
 def test_portfolio_holds_the_engines_and_recipes_asked_for(fake: str) -> None:
