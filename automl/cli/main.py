@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -30,8 +32,20 @@ _DISK = {
 }
 
 
+class _ReaderLeft(Exception):
+    """Stands for BrokenPipeError on the way through click, which would exit with 1 on that."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are the files of automl/cli/commands, imported when needed."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _past_click():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _past_click():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         words = [name.replace("_", "-") for name in plugins.names(COMMANDS)]
@@ -63,6 +77,14 @@ class LazyGroup(click.Group):
         return known and "_" not in word
 
 
+@contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderLeft from error
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="automl", message="%(prog)s %(version)s")
 @debug_option
@@ -90,13 +112,8 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         outcome = cli.main(args, prog_name="automl", standalone_mode=False, obj=state)
         sys.stdout.flush()
-    except BrokenPipeError:
-        return _pipe_closed()
-    except SystemExit as end:
-        # click itself meets the closed pipe of a command, and leaves with 1.
-        if not isinstance(end.__context__, BrokenPipeError):
-            raise
-        return _pipe_closed()
+    except (BrokenPipeError, _ReaderLeft):
+        return _reader_left()
     except (KeyboardInterrupt, click.Abort):
         console.error("Interrupted.")
         return _INTERRUPTED
@@ -139,7 +156,7 @@ def _told_usage(error: click.ClickException) -> int:
     return error.exit_code
 
 
-def _pipe_closed() -> int:
+def _reader_left() -> int:
     """End quietly when the reader of stdout left, as `head` does: it has what it wanted."""
     # What is still in the buffer has nowhere to go; the flush at exit must not fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

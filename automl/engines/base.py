@@ -22,27 +22,30 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Float:
-    """A range of floats, sampled on a log scale if `log`."""
+    """A range of floats, sampled on a log scale if `log`; `default` is what the library takes."""
 
     low: float
     high: float
     log: bool = False
+    default: float | None = None
 
 
 @dataclass(frozen=True)
 class Int:
-    """A range of integers, both ends included."""
+    """A range of integers, both ends included; `log` and `default` as in Float."""
 
     low: int
     high: int
     log: bool = False
+    default: int | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few unordered values."""
+    """One of a few unordered values; `default` as in Float."""
 
     values: tuple[Any, ...]
+    default: Any = None
 
 
 Space = Mapping[str, Float | Int | Choice]

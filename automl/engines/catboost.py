@@ -150,20 +150,20 @@ class CatBoostEngine:
         Learning rates start high: a round costs several times one of the other engines.
         """
         space: dict[str, Float | Int | Choice] = {
-            "learning_rate": Float(0.04, 0.3, log=True),
-            "depth": Int(2, 8 if size.n_rows >= 3000 else 6),
-            "l2_leaf_reg": Float(0.1, 30.0, log=True),
-            "random_strength": Float(0.1, 10.0, log=True),
-            "rsm": Float(0.4, 1.0),
-            "subsample": Float(0.5, 1.0),
-            "grow_policy": Choice(("SymmetricTree", "Depthwise")),
+            "learning_rate": Float(0.04, 0.3, log=True, default=0.1),
+            "depth": Int(2, 8 if size.n_rows >= 3000 else 6, default=6),
+            "l2_leaf_reg": Float(0.1, 30.0, log=True, default=3.0),
+            "random_strength": Float(0.1, 10.0, log=True, default=1.0),
+            "rsm": Float(0.4, 1.0, default=1.0),
+            "subsample": Float(0.5, 1.0, default=0.8),
+            "grow_policy": Choice(("SymmetricTree", "Depthwise"), default="SymmetricTree"),
         }
         if task is Task.BINARY:
-            space["leaf_estimation_iterations"] = Int(1, 10, log=True)
+            space["leaf_estimation_iterations"] = Int(1, 10, log=True, default=10)
         if size.n_categorical:
-            space["cat_mode"] = Choice(("codes", "native"))
-            space["one_hot_max_size"] = Int(2, 255, log=True)
-            space["max_ctr_complexity"] = Int(1, 2)
+            space["cat_mode"] = Choice(("codes", "native"), default="native")
+            space["one_hot_max_size"] = Int(2, 255, log=True, default=2)
+            space["max_ctr_complexity"] = Int(1, 2, default=2)
         return space
 
     def prepare(

@@ -161,22 +161,24 @@ class LightGBMEngine:
         """Ranges around the tuned defaults of Holzmüller et al. (2024), shallow trees included."""
         most_leaves = int(np.clip(size.n_rows // 40, 8, 255))
         space: dict[str, Float | Int | Choice] = {
-            "learning_rate": Float(0.02, 0.2, log=True),
-            "num_leaves": Int(4, most_leaves, log=True),
-            "min_data_in_leaf": Int(2, int(np.clip(size.n_rows // 20, 10, 100)), log=True),
-            "feature_fraction": Float(0.3, 1.0),
-            "bagging_fraction": Float(0.5, 1.0),
-            "lambda_l1": Float(1e-3, 10.0, log=True),
-            "lambda_l2": Float(1e-3, 30.0, log=True),
-            "path_smooth": Float(1e-2, 20.0, log=True),
-            "extra_trees": Choice((False, True)),
+            "learning_rate": Float(0.02, 0.2, log=True, default=0.1),
+            "num_leaves": Int(4, most_leaves, log=True, default=31),
+            "min_data_in_leaf": Int(
+                2, int(np.clip(size.n_rows // 20, 10, 100)), log=True, default=20
+            ),
+            "feature_fraction": Float(0.3, 1.0, default=1.0),
+            "bagging_fraction": Float(0.5, 1.0, default=1.0),
+            "lambda_l1": Float(1e-3, 10.0, log=True, default=0.0),
+            "lambda_l2": Float(1e-3, 30.0, log=True, default=0.0),
+            "path_smooth": Float(1e-2, 20.0, log=True, default=0.0),
+            "extra_trees": Choice((False, True), default=False),
         }
         if size.n_categorical:
-            space["cat_mode"] = Choice(("native", "codes"))
-            space["cat_smooth"] = Float(1.0, 100.0, log=True)
-            space["cat_l2"] = Float(0.1, 100.0, log=True)
-            space["min_data_per_group"] = Int(2, 100, log=True)
-            space["max_cat_threshold"] = Int(8, 128, log=True)
+            space["cat_mode"] = Choice(("native", "codes"), default="native")
+            space["cat_smooth"] = Float(1.0, 100.0, log=True, default=10.0)
+            space["cat_l2"] = Float(0.1, 100.0, log=True, default=10.0)
+            space["min_data_per_group"] = Int(2, 100, log=True, default=100)
+            space["max_cat_threshold"] = Int(8, 128, log=True, default=32)
         return space
 
     def prepare(

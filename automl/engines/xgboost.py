@@ -176,19 +176,19 @@ class XGBoostEngine:
     def space(self, task: Task, size: TableSize) -> Space:
         """Ranges around the tuned defaults of Holzmüller et al. (2024), shallow trees included."""
         space: dict[str, Float | Int | Choice] = {
-            "eta": Float(0.02, 0.3, log=True),
-            "max_depth": Int(1, 9 if size.n_rows >= 3000 else 7),
-            "min_child_weight": Float(1e-2, 50.0, log=True),
-            "subsample": Float(0.5, 1.0),
-            "colsample_bytree": Float(0.4, 1.0),
-            "colsample_bylevel": Float(0.4, 1.0),
-            "reg_lambda": Float(1e-2, 30.0, log=True),
-            "reg_alpha": Float(1e-3, 10.0, log=True),
+            "eta": Float(0.02, 0.3, log=True, default=0.3),
+            "max_depth": Int(1, 9 if size.n_rows >= 3000 else 7, default=6),
+            "min_child_weight": Float(1e-2, 50.0, log=True, default=1.0),
+            "subsample": Float(0.5, 1.0, default=1.0),
+            "colsample_bytree": Float(0.4, 1.0, default=1.0),
+            "colsample_bylevel": Float(0.4, 1.0, default=1.0),
+            "reg_lambda": Float(1e-2, 30.0, log=True, default=1.0),
+            "reg_alpha": Float(1e-3, 10.0, log=True, default=0.0),
         }
         if size.n_categorical:
-            space["cat_mode"] = Choice(("native", "codes"))
-            space["max_cat_to_onehot"] = Int(2, 64, log=True)
-            space["max_cat_threshold"] = Int(8, 256, log=True)
+            space["cat_mode"] = Choice(("native", "codes"), default="native")
+            space["max_cat_to_onehot"] = Int(2, 64, log=True, default=4)
+            space["max_cat_threshold"] = Int(8, 256, log=True, default=64)
         return space
 
     def prepare(

@@ -9,6 +9,7 @@ trial starts only if its folds are predicted to finish in time.
 from __future__ import annotations
 
 import math
+import shutil
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from automl.search.scoring import Scorer, mean_score
 from automl.search.studies import Studies
 from automl.search.trial import FoldRun, Trial
 
+# Finished trials whose models stay on disk and margins in memory: more than a blend looks at.
+KEPT_TRIALS = 30
 BATCH = 4  # trials per batch in trials mode; any fixed number is as good for identity
 _TICK = 0.25  # seconds between looks at the clock
 _GRACE = 0.3  # seconds that a task may take past its limit before it is killed
@@ -327,6 +330,14 @@ class Race:
         trial.score = mean_score(trial.fold_scores)
         self.margins[trial.name] = stacked
         self._close(trial, "done")
+        if len(self.margins) > KEPT_TRIALS:
+            self._forget(max(self.done, key=lambda t: -math.inf if t.forgotten else t.loss or 0.0))
+
+    def _forget(self, trial: Trial) -> None:
+        """Drop the models and margins of a trial that no blend will want: runs may be long."""
+        trial.forgotten = True
+        self.margins.pop(trial.name, None)
+        shutil.rmtree(trial.folder, ignore_errors=True)
 
     def _fail(self, trial: Trial, report: Report) -> None:
         trial.pending.clear()
@@ -337,6 +348,8 @@ class Race:
     def _close(self, trial: Trial, state: Any) -> None:
         trial.state = state
         self.journal.write("closed", **trial.to_json())
+        if state != "done":
+            self._forget(trial)
 
     # -- pruning --------------------------------------------------------------------------------
 

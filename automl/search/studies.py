@@ -25,11 +25,15 @@ from automl.search.portfolio import Candidate
 
 Arm = tuple[str, str]  # (engine, recipe)
 
+# Trials before TPE has enough to go by; those of the portfolio count.
+_RANDOM_TRIALS = 5
+
 
 @dataclass
 class _ArmState:
     study: optuna.Study
     space: dict[str, BaseDistribution]
+    defaults: Mapping[str, Any]
     best: float = np.inf
     asked: int = 0
 
@@ -44,25 +48,28 @@ class Studies:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._arms: dict[Arm, _ArmState] = {}
         for i, (arm, space) in enumerate(sorted(spaces.items())):
-            sampler = optuna.samplers.TPESampler(seed=seed * 1000 + i, n_startup_trials=5)
+            sampler = optuna.samplers.TPESampler(
+                seed=seed * 1000 + i, n_startup_trials=_RANDOM_TRIALS
+            )
             study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
-            self._arms[arm] = _ArmState(study, _distributions(space))
+            defaults = {name: dimension.default for name, dimension in space.items()}
+            self._arms[arm] = _ArmState(study, _distributions(space), defaults)
         self._worst = -np.inf
 
     def seen(self, candidate: Candidate, loss: float) -> None:
-        """Learn from a finished portfolio trial; its params are clipped into the space."""
+        """Learn from a finished portfolio trial.
+
+        What it leaves to the library counts as the library's default, clipped into the space.
+        """
         state = self._arms.get((candidate.engine, candidate.recipe))
         if state is None:
             return
         self._note(state, loss)
-        params = {
-            name: _clip(candidate.params[name], dist)
-            for name, dist in state.space.items()
-            if name in candidate.params
-        }
-        if set(params) == set(state.space):
+        params = {**state.defaults, **candidate.params}
+        if all(params.get(name) is not None for name in state.space):
+            clipped = {name: _clip(params[name], dist) for name, dist in state.space.items()}
             state.study.add_trial(
-                optuna.trial.create_trial(params=params, distributions=state.space, value=loss)
+                optuna.trial.create_trial(params=clipped, distributions=state.space, value=loss)
             )
 
     def ask(

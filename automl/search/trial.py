@@ -57,6 +57,7 @@ class Trial:
     n_predicted: int = 0  # splits whose valid rows are predicted
     pruned_after: int = 0  # folds that decided
     cause: str = ""
+    forgotten: bool = False  # its models and margins are dropped
 
     @property
     def name(self) -> str:

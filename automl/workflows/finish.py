@@ -88,7 +88,7 @@ class Finish:
         baseline = mean_score(scorer.split_scores(constant))
         refit = self.config.refit or self.folds.refit
         choice = choose(
-            self.race.done,
+            [trial for trial in self.race.done if not trial.forgotten],
             self.race.margins,
             scorer,
             single=self.config.single,

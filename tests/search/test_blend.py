@@ -124,7 +124,7 @@ def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
         max_members=3,
         baseline_loss=0.7,
         calibrate=True,
-        crossfit=True,
+        crossfit_seconds=float("inf"),
         seed=0,
     )
     assert 2 <= len(choice.weights) <= 3
@@ -153,7 +153,7 @@ def test_single_ships_the_best_trial(tmp_path: Path) -> None:
         max_members=1,
         baseline_loss=-0.5,
         calibrate=False,
-        crossfit=True,
+        crossfit_seconds=float("inf"),
         seed=0,
     )
     assert dict(choice.weights) == {"fake-2": 1.0}

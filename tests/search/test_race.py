@@ -17,7 +17,7 @@ from automl.errors import SearchError
 from automl.search.executors.base import Executor, Report
 from automl.search.executors.inline import InlineExecutor
 from automl.search.journal import read_journal
-from automl.search.portfolio import Candidate, portfolio
+from automl.search.portfolio import Candidate
 from automl.search.race import Race
 from automl.search.studies import Studies
 
@@ -351,7 +351,7 @@ def test_clock_that_ends_between_two_batches_is_told(arena: Arena) -> None:
     assert races[0].ended_by_clock
 
 
-# -- the leaderboard and the portfolio ----------------------------------------------------------
+# -- the leaderboard ----------------------------------------------------------------------------
 
 
 def test_board_shows_the_trials_as_they_stand(arena: Arena) -> None:
@@ -370,29 +370,6 @@ def test_board_shows_the_trials_as_they_stand(arena: Arena) -> None:
     scores = {row.name: row.score for row in last.rows}
     assert scores["fake-2"] < scores["fake-3"] < scores["fake-1"]
     assert (last.metric, last.higher_is_better, last.budget) == ("log_loss", False, None)
-
-
-def test_portfolio_holds_the_engines_and_recipes_asked_for(fake: str) -> None:
-    from automl.engines.base import TableSize
-
-    size = TableSize(n_rows=300, n_features=4, n_categorical=0, n_classes=2)
-    entries = portfolio(("catboost", "lightgbm", "fake"), ("plain",), size)
-    assert {c.engine for c in entries} == {"catboost", "lightgbm", "fake"}
-    assert {c.recipe for c in entries} == {"plain"}
-    assert entries[-1] == Candidate("fake", "plain", {})
-    assert all(
-        c.params["min_data_in_leaf"] < 20
-        for c in entries
-        if c.engine == "lightgbm"
-        if c.params["num_leaves"] < 63
-    )
-    both = portfolio(("xgboost",), ("plain", "encoded"), size)
-    assert {c.recipe for c in both} == {"plain", "encoded"}
-    many = replace(size, n_classes=5)
-    cost = {c.params["depth"]: c.cost for c in portfolio(("catboost",), ("plain",), many)}
-    assert cost == {
-        c.params["depth"]: 2 * c.cost for c in portfolio(("catboost",), ("plain",), size)
-    }
 
 
 def test_scores_do_not_need_a_finite_budget(arena: Arena) -> None:
