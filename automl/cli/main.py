@@ -28,6 +28,9 @@ _DISK = {
     errno.EPERM: "No permission",
     errno.EFBIG: "The file is too large for its file system",
     errno.ENAMETOOLONG: "The file name is too long",
+    errno.EEXIST: "Something else is there already",
+    errno.EISDIR: "There is a folder where a file is needed",
+    errno.ENOTDIR: "There is a file where a folder is needed",
     **({errno.EDQUOT: "The disk quota is used up"} if hasattr(errno, "EDQUOT") else {}),
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ Loss = Callable[[Floats], float]  # of an (n, k) margin; minimised
 # Rounds that may fail in a row: the first additions weigh 1/2 and 1/3, too much for a member that
 # would help with a small weight.
 _WAIT = 6
+NO_PRICES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ def greedy_blend(
     margins: Mapping[str, NDArray[np.floating]],
     loss: Loss,
     *,
+    prices: Mapping[str, float] = NO_PRICES,
     max_members: int = 8,
     rounds: int = 30,
     tolerance: float = 1e-4,
@@ -41,22 +44,32 @@ def greedy_blend(
 
     margins: (n, k) out-of-fold margins by name; the best single one starts the blend.
     A round must lower the loss by `tolerance` x `scale`; `scale` is the loss that the best single
-    member saves against the baseline, so the tolerance has no units. Members with less than 3 %
-    of the weight buy nothing that can be told from noise and are left out at the end.
+    member saves against the baseline, so the tolerance has no units. A name that is not in the
+    blend yet must lower it by its price more, in units of the same: what it costs to predict.
+    Members with less than 3 % of the weight buy nothing that can be told from noise and are left
+    out at the end.
     """
     names = list(margins)
     losses = {name: loss(np.asarray(margins[name], dtype=np.float64)) for name in names}
     order = names_by_loss(losses, len(names))
     counts = {order[0]: 1}
     total = np.array(margins[order[0]], dtype=np.float64)
+    unit = tolerance * scale
+    # What was paid for members counts as loss, so that a dear one must be worth it.
     best, best_counts, waited = losses[order[0]], dict(counts), 0
+    paid = 0.0
     for size in range(2, rounds + 1):
         allowed = order if len(counts) < max_members else list(counts)
-        found, name = min((loss((total + margins[name]) / size), name) for name in allowed)
+        fees = {name: 0.0 if name in counts else unit * prices.get(name, 0.0) for name in allowed}
+        found, name = min(
+            (loss((total + margins[name]) / size) + fees[name], name) for name in allowed
+        )
+        paid_before, paid = paid, paid + fees[name]
+        found += paid_before
         counts[name] = counts.get(name, 0) + 1
         total += margins[name]
         waited += 1
-        if found < best - tolerance * scale:
+        if found < best - unit:
             best, best_counts, waited = found, dict(counts), 0
         if waited == _WAIT:
             break

@@ -35,10 +35,10 @@ MOST_HASTE = 4.0
 _FASTEST_RATE = 0.3
 _RATES = ("learning_rate", "eta")  # what the libraries call the learning rate
 
-_LGB_SMALL = {"num_leaves": 15, "learning_rate": 0.06, "feature_fraction": 0.6}
+_LGB_SMALL = {"num_leaves": 15, "learning_rate": 0.08, "feature_fraction": 0.6}
 _LGB_DEEP = {
     "num_leaves": 63,
-    "learning_rate": 0.04,
+    "learning_rate": 0.05,
     "feature_fraction": 0.7,
     "bagging_fraction": 0.8,
     "min_data_in_leaf": 20,

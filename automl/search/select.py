@@ -65,7 +65,8 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     if single:
         blend = Blend({names[0]: 1.0}, losses[names[0]])
     else:
-        blend = _blend(names, margins, scorer, max_members, baseline_loss, seed)
+        prices = {trial.name: _price(trial, scorer) for trial in trials}
+        blend = _blend(names, margins, prices, scorer, max_members, baseline_loss, seed)
     stacked = blended(blend.weights, margins)
     pooled = scorer.pooled(stacked)
     if calibrate:
@@ -88,6 +89,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
 def _blend(
     names: Sequence[str],
     margins: Mapping[str, NDArray[np.float32]],
+    prices: Mapping[str, float],
     scorer: Scorer,
     max_members: int,
     baseline_loss: float,
@@ -99,9 +101,16 @@ def _blend(
     return greedy_blend(
         pools,
         lambda margin: scorer.loss(margin, sample),
+        prices=prices,
         max_members=max_members,
         scale=max(baseline_loss - best, 1e-12),
     )
+
+
+def _price(trial: Trial, scorer: Scorer) -> float:
+    """What a member must buy to be worth its time: 1 for 100 µs a row of its bag, one thread."""
+    n_rows = sum(len(split.valid) for split in scorer.splits)
+    return trial.predict_seconds / n_rows * trial.n_splits * 1e4
 
 
 def with_temperature(link: Link, scorer: Scorer, pooled: Floats) -> Link:

@@ -68,7 +68,10 @@ def find_dialect(text: Text, delimiter: str | None = None) -> Dialect:
 
 
 def records(lines: Iterator[str], dialect: Dialect) -> Iterator[tuple[int, int, Record]]:
-    """(lines before it, lines up to its end, fields) of each record that is not blank."""
+    """(lines before it, lines up to its end, fields) of each record.
+
+    A blank line is none, except that it is an empty cell in a table known to have one column.
+    """
     reader = csv.reader(
         lines,
         delimiter=dialect.delimiter,
@@ -77,8 +80,8 @@ def records(lines: Iterator[str], dialect: Dialect) -> Iterator[tuple[int, int, 
     )
     start = 0
     for fields in reader:
-        if fields and (len(fields) > 1 or fields[0].strip()):
-            yield start, reader.line_num, fields
+        if dialect.width == 1 or (fields and (len(fields) > 1 or fields[0].strip())):
+            yield start, reader.line_num, fields or [""]
         start = reader.line_num
 
 

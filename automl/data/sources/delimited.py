@@ -42,6 +42,7 @@ class Delimited:
                 break
             except pa.ArrowInvalid as error:
                 layout.raise_unless_too_long(error, block_size)
+        table = layout.without_spare(table)
         layout.check_rows(table.num_rows)
         layout.check_end(table)
         return layout.piece(table)
@@ -53,12 +54,13 @@ class Delimited:
         for batch in _batches(layout):
             n_rows += batch.num_rows
             pending.append(batch)
-            while sum(part.num_rows for part in pending) > chunk_rows:
+            while sum(part.num_rows for part in pending) > chunk_rows + layout.n_spare:
                 table = pa.Table.from_batches(pending)
                 yield layout.piece(table.slice(0, chunk_rows))
                 pending = table.slice(chunk_rows).to_batches()
         layout.check_rows(n_rows)
-        last = pa.Table.from_batches(pending)
+        last = layout.without_spare(pa.Table.from_batches(pending))
+        layout.check_rows(last.num_rows)
         layout.check_end(last)
         yield layout.piece(last)
 
@@ -113,6 +115,19 @@ class _Layout:
         _refuse_other_delimiter(origin, dialect)
         return cls(text, dialect, request, names, headers, (*text.notes, *dialect.notes, *notes))
 
+    @property
+    def n_spare(self) -> int:
+        """1 where a cell is a row and the last line is blank: Arrow takes that for a row."""
+        lines = self.text.tail.splitlines()
+        return int(self.dialect.width == 1 and bool(lines) and not lines[-1].strip())
+
+    def without_spare(self, table: Any) -> Any:
+        """The last rows of the file without the blank line behind them."""
+        n_rows = table.num_rows
+        if self.n_spare == 0 or n_rows == 0 or (table.column(0)[-1].as_py() or "").strip():
+            return table
+        return table.slice(0, n_rows - 1)
+
     def arrow_options(self, block_size: int) -> dict[str, Any]:
         """All columns as strings, called by their position; missing markers null."""
         columns = [str(i) for i in range(self.dialect.width)]
@@ -124,6 +139,7 @@ class _Layout:
                 quote_char=self.dialect.quote if quoted else False,
                 escape_char=self.dialect.escape or False,
                 newlines_in_values=quoted,
+                ignore_empty_lines=self.dialect.width > 1,
                 invalid_row_handler=_skip_blank,
             ),
             "convert_options": arrow_csv.ConvertOptions(
