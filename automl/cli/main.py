@@ -14,6 +14,7 @@ import click
 from automl import plugins
 from automl.cli import console
 from automl.cli.options import debug_option
+from automl.cli.streams import mend_streams
 from automl.errors import AutoMLError, ConfigError, did_you_mean
 
 COMMANDS = "automl.cli.commands"
@@ -106,6 +107,7 @@ def run() -> int:
     from automl.engines._imports import use_lean_imports
 
     use_lean_imports()
+    mend_streams()
     return main()
 
 
@@ -134,8 +136,7 @@ def _told(error: Exception, *, debug: bool) -> int:
     if isinstance(error, AutoMLError):
         console.error(error.message, hint=error.hint)
         return error.exit_code
-    if isinstance(error, OSError) and error.errno in _DISK:
-        what = _DISK[error.errno]
+    if isinstance(error, OSError) and (what := _disk_trouble(error)):
         place = f" for {error.filename!r}" if error.filename else ""
         console.error(f"{what}{place}.", hint="Name another place, or make room or rights there.")
         return _MISTAKE
@@ -147,6 +148,14 @@ def _told(error: Exception, *, debug: bool) -> int:
         f"This is a bug of automl, not of your input: {type(error).__name__}: {error}", hint=hint
     )
     return _BUG
+
+
+def _disk_trouble(error: OSError) -> str | None:
+    """What is wrong with the disk or the path; None if that is not it."""
+    # numpy gives no number when it could not write an array whole.
+    if error.errno is None and "requested and" in str(error):
+        return "A file could not be written whole, so the disk or its quota is full"
+    return None if error.errno is None else _DISK.get(error.errno)
 
 
 def _told_usage(error: click.ClickException) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,20 @@ _PINNED_MOST = 0.2
 
 @dataclass(frozen=True)
 class Split:
-    """Rising row indices of one fold; `repeat` counts from 0."""
+    """Rising row indices of one fold; `repeat` counts from 0.
+
+    echo: training rows that choices count beside the valid ones (`data.echo`); usually none.
+    """
 
     train: IntArray
     valid: IntArray
     repeat: int = 0
+    echo: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def scored(self) -> IntArray:
+        """The valid rows, then the echoes: the rows whose margins are predicted."""
+        return np.concatenate([self.valid, self.echo]) if len(self.echo) else self.valid
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ def constant_margin(data: RunData, rows: NDArray[np.integer]) -> Floats:
 
 
 def baseline_margins(data: RunData) -> Floats:
-    """(stacked valid rows, k) margins of each split's constant prediction."""
+    """(stacked scored rows, k) margins of each split's constant prediction."""
     return np.concatenate(
         [
-            np.tile(constant_margin(data, split.train), (len(split.valid), 1))
+            np.tile(constant_margin(data, split.train), (len(split.scored), 1))
             for split in data.splits
         ]
     )
@@ -42,10 +42,10 @@ def objective_loss(data: RunData, stacked: Floats) -> float:
     """Mean over splits of the objective's loss of stacked margins, as in boosters' curves."""
     losses, start = [], 0
     for split in data.splits:
-        margin = stacked[start : start + len(split.valid)]
-        start += len(split.valid)
-        y = data.y[split.valid]
-        weight = None if data.weight is None else data.weight[split.valid]
+        margin = stacked[start : start + len(split.scored)]
+        start += len(split.scored)
+        y = data.y[split.scored]
+        weight = None if data.weight is None else data.weight[split.scored]
         losses.append(_loss(data, y, margin, weight))
     return float(np.mean(losses))
 

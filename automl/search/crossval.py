@@ -70,7 +70,7 @@ class FoldTrainer:
     def fit_fold(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Train one split and save all trees: {"curve", "n_trained", "by_clock"}."""
         split = self.data.splits[task["split"]]
-        train, stop = self._stopping_rows(split.train, split.valid)
+        train, stop = self._stopping_rows(split.train, split.scored)
         clock = _Clock(task.get("time_limit"))
         setup = self._setup(task, clock, patience=int(task["patience"]))
         prepared, matrix = self._prepare(task, int(task["split"]), split.train, setup)
@@ -89,13 +89,13 @@ class FoldTrainer:
         }
 
     def finish_fold(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Predict a split's valid rows at its honest tree count, and keep only those trees.
+        """Predict a split's scored rows at its honest tree count, and keep only those trees.
 
-        Writes task["oof"]: (n_valid, k) float32 margins.
+        Writes task["oof"]: (n_valid + n_echo, k) float32 margins.
         """
         split, path, n_trees = int(task["split"]), Path(task["model"]), int(task["n_trees"])
         booster = self._trained.pop(str(path), None) or self._load(task["engine"], path)
-        matrix = self._matrix_of(task["recipe"], split, self.data.splits[split].valid)
+        matrix = self._matrix_of(task["recipe"], split, self.data.splits[split].scored)
         started = time.perf_counter()
         margin = booster.margin(matrix, n_trees)
         predict_seconds = time.perf_counter() - started
@@ -164,11 +164,11 @@ class FoldTrainer:
             seconds_left=clock.left,
         )
 
-    def _stopping_rows(self, train: IntArray, valid: IntArray) -> tuple[IntArray, IntArray]:
+    def _stopping_rows(self, train: IntArray, scored: IntArray) -> tuple[IntArray, IntArray]:
         """(rows to train on, rows whose loss is the curve) of one split."""
         share = self.data.inner_stop
         if not share:
-            return train, valid
+            return train, scored
         rng = np.random.default_rng(self.data.seed)
         held = np.zeros(len(train), dtype=bool)
         held[rng.permutation(len(train))[: max(1, int(len(train) * share))]] = True

@@ -81,6 +81,7 @@ class Race:
         watch: Callable[[Race], None] = lambda race: None,
     ) -> None:
         self.executor, self.scorer, self.rules = executor, scorer, rules
+        self._chooser = scorer.with_echoes()
         self.costs = costs
         self.folder, self.journal, self.ledger = folder, journal, ledger
         self.trials: list[Trial] = []
@@ -323,9 +324,9 @@ class Race:
     def _take_finished(self, trial: Trial) -> None:
         parts = [np.load(trial.oof_file(k), allow_pickle=False) for k in range(trial.n_splits)]
         stacked = np.concatenate(parts)
-        pooled = self.scorer.pooled(stacked)
-        threshold = self.scorer.threshold(pooled)
-        trial.loss = self.scorer.loss(pooled)
+        pooled = self._chooser.pooled(stacked)
+        threshold = self._chooser.threshold(pooled)
+        trial.loss = self._chooser.loss(pooled)
         trial.fold_scores = self.scorer.split_scores(stacked, threshold)
         trial.score = mean_score(trial.fold_scores)
         self.margins[trial.name] = stacked

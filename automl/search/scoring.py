@@ -25,8 +25,10 @@ class Scorer:
     """Turns margins of the splits' valid rows into scores.
 
     y: (n,) class indices or target values in the metric's units.  weight: (n,) or None, the
-    metric's weights.  "Stacked" margins hold the valid rows of all splits in split order, as
-    `FoldTrainer.finish_fold` writes them; "pooled" ones hold each row of `rows` once.
+    metric's weights.  "Stacked" margins hold the scored rows (valid, then echo) of all splits in
+    split order, as `FoldTrainer.finish_fold` writes them; "pooled" ones hold each of `rows` once.
+    echoes: whether pooled margins and their scores include the echo rows: for choices only. An
+    echo of row i is row n + i of `rows`.
     """
 
     def __init__(
@@ -37,19 +39,40 @@ class Scorer:
         y: Floats,
         weight: Floats | None,
         splits: Sequence[Split],
+        *,
+        echoes: bool = False,
     ) -> None:
         self.metric, self.task, self.link = metric, task, link
-        self.splits = splits
-        stacked = np.concatenate([split.valid for split in splits])
-        self.rows, self._place = np.unique(stacked, return_inverse=True)
-        self._times = np.bincount(self._place).astype(np.float64)
+        self.splits, self.echoes = splits, echoes
         self._y, self._weight = y, weight
+        places, rows, start = [], [], 0
+        for split in splits:
+            n_valid, n_scored = len(split.valid), len(split.scored)
+            places.append(np.arange(start, start + (n_scored if echoes else n_valid)))
+            rows.append(
+                np.concatenate([split.valid, split.echo + len(y)]) if echoes else split.valid
+            )
+            start += n_scored
+        self._taken = np.concatenate(places)
+        self.rows, self._place = np.unique(np.concatenate(rows), return_inverse=True)
+        self._times = np.bincount(self._place).astype(np.float64)
 
-    def pooled(self, stacked: NDArray[np.floating]) -> Floats:
-        """(n_rows, k) margin of each validated row, averaged over repeats."""
+    @property
+    def n_rows(self) -> int:
+        """Rows of the table."""
+        return len(self._y)
+
+    def with_echoes(self) -> Scorer:
+        """The same scorer for choices."""
+        parts = self.metric, self.task, self.link, self._y, self._weight, self.splits
+        return Scorer(*parts, echoes=True)
+
+    def pooled(self, stacked: NDArray[np.floating[Any]]) -> Floats:
+        """(n_rows, k) margin of each of `rows`, averaged over repeats."""
+        taken = stacked[self._taken]
         total = np.empty((len(self.rows), stacked.shape[1]))
         for output in range(stacked.shape[1]):
-            total[:, output] = np.bincount(self._place, weights=stacked[:, output])
+            total[:, output] = np.bincount(self._place, weights=taken[:, output])
         return np.asarray(total / self._times[:, None])
 
     def threshold(self, margin: Floats, sample: IntArray | slice = slice(None)) -> float | None:
@@ -84,11 +107,11 @@ class Scorer:
     def split_scores(
         self, stacked: NDArray[np.floating], threshold: float | None = None
     ) -> list[float]:
-        """The metric of each split; nan where its rows do not define one (a single class)."""
+        """The metric of each split's valid rows; nan where they do not define it (one class)."""
         scores, start = [], 0
         for split in self.splits:
             margin = np.asarray(stacked[start : start + len(split.valid)], dtype=np.float64)
-            start += len(split.valid)
+            start += len(split.scored)
             scores.append(self._score(split.valid, margin, threshold))
         return scores
 
@@ -104,14 +127,16 @@ class Scorer:
 
     def with_link(self, link: Link) -> Scorer:
         """The same scorer through another link."""
-        return Scorer(self.metric, self.task, link, self._y, self._weight, self.splits)
+        parts = self._y, self._weight, self.splits
+        return Scorer(self.metric, self.task, link, *parts, echoes=self.echoes)
 
     def truth(self) -> tuple[Floats, Floats | None]:
         """(target, weight) of the validated rows."""
         return self._truth(self.rows)
 
     def _truth(self, rows: IntArray) -> tuple[Floats, Floats | None]:
-        return self._y[rows], None if self._weight is None else self._weight[rows]
+        known = rows % len(self._y)
+        return self._y[known], None if self._weight is None else self._weight[known]
 
 
 def mean_score(scores: Sequence[float]) -> float:

@@ -62,19 +62,20 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     """
     losses = {trial.name: float(trial.loss or 0.0) for trial in trials}
     names = names_by_loss(losses, MAX_CANDIDATES)
+    chooser = scorer.with_echoes()
     if single:
         blend = Blend({names[0]: 1.0}, losses[names[0]])
     else:
         prices = {trial.name: _price(trial, scorer) for trial in trials}
-        blend = _blend(names, margins, prices, scorer, max_members, baseline_loss, seed)
+        blend = _blend(names, margins, prices, chooser, max_members, baseline_loss, seed)
     stacked = blended(blend.weights, margins)
-    pooled = scorer.pooled(stacked)
     if calibrate:
-        link = with_temperature(scorer.link, scorer, pooled)
-        scorer = scorer.with_link(link)
-    threshold = scorer.threshold(pooled)
+        link = with_temperature(scorer.link, chooser, chooser.pooled(stacked))
+        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
+    threshold = chooser.threshold(chooser.pooled(stacked))
+    pooled = scorer.pooled(stacked)
     fold_scores = scorer.split_scores(stacked, threshold)
-    pools = {name: scorer.pooled(margins[name]) for name in blend.weights}
+    pools = {name: chooser.pooled(margins[name]) for name in blend.weights}
     return Choice(
         weights=blend.weights,
         link=scorer.link,
@@ -82,7 +83,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         pooled=pooled,
         score=mean_score(fold_scores),
         fold_scores=fold_scores,
-        score_crossfitted=_crossfitted(pools, scorer, crossfit_seconds),
+        score_crossfitted=_crossfitted(pools, chooser, crossfit_seconds),
     )
 
 
@@ -109,7 +110,7 @@ def _blend(
 
 def _price(trial: Trial, scorer: Scorer) -> float:
     """What a member must buy to be worth its time: 1 for 100 µs a row of its bag, one thread."""
-    n_rows = sum(len(split.valid) for split in scorer.splits)
+    n_rows = sum(len(split.scored) for split in scorer.splits)
     return trial.predict_seconds / n_rows * trial.n_splits * 1e4
 
 
@@ -168,8 +169,8 @@ def _crossfitted(pools: Mapping[str, Floats], scorer: Scorer, seconds: float) ->
             return None
     scores = []
     for split in splits:
-        own = np.searchsorted(scorer.rows, np.sort(split.valid))
-        rest = np.setdiff1d(np.arange(len(scorer.rows)), own)
+        own = np.searchsorted(scorer.rows, split.valid)
+        rest = np.flatnonzero(~np.isin(scorer.rows % scorer.n_rows, split.valid))
         others = {name: pool[rest] for name, pool in pools.items()}
         weights = greedy_blend(others, lambda margin, rest=rest: scorer.loss(margin, rest)).weights  # type: ignore[misc]
         threshold = scorer.threshold(blended(weights, others), rest)

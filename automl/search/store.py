@@ -62,6 +62,7 @@ class RunData:
         for i, split in enumerate(self.splits):
             np.save(folder / f"train_{i}.npy", split.train, allow_pickle=False)
             np.save(folder / f"valid_{i}.npy", split.valid, allow_pickle=False)
+            np.save(folder / f"echo_{i}.npy", split.echo, allow_pickle=False)
         context = {
             "features": [feature.to_json() for feature in self.matrix.features],
             "weighted": self.weight is not None,
@@ -83,7 +84,12 @@ class RunData:
         context = json.loads((folder / CONTEXT).read_text(encoding="utf-8"))
         values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
         splits = tuple(
-            Split(_array(folder / f"train_{i}.npy"), _array(folder / f"valid_{i}.npy"), repeat)
+            Split(
+                _array(folder / f"train_{i}.npy"),
+                _array(folder / f"valid_{i}.npy"),
+                repeat,
+                _array(folder / f"echo_{i}.npy"),
+            )
             for i, repeat in enumerate(context["repeats"])
         )
         return cls(

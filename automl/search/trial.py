@@ -38,7 +38,8 @@ class Trial:
     """The state of one candidate in the race. Scores are None until it is finished.
 
     objective_loss: mean over splits of the training objective's loss at the honest tree counts:
-        comparable between trials, but not the metric.  loss: the metric's, pooled out-of-fold.
+        comparable between trials, but not the metric.  loss: the metric's, pooled out-of-fold,
+        echoes included: what choices go by.  score: mean of the folds' scores, without echoes.
     """
 
     number: int

@@ -84,6 +84,7 @@ class Finish:
     def _choose(self) -> tuple[Choice, float]:
         """What ships, and the baseline's score."""
         scorer = self.race.scorer
+        chooser = scorer.with_echoes()
         constant = baseline_margins(self.data)
         baseline = mean_score(scorer.split_scores(constant))
         refit = self.config.refit or self.folds.refit
@@ -93,7 +94,7 @@ class Finish:
             scorer,
             single=self.config.single,
             max_members=self.plan.max_members(refit=refit),
-            baseline_loss=scorer.loss(scorer.pooled(constant)),
+            baseline_loss=chooser.loss(chooser.pooled(constant)),
             calibrate=self.goal.calibrate,
             crossfit_seconds=self._crossfit_seconds(),
             seed=self.config.seed,

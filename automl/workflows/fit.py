@@ -10,6 +10,7 @@ from typing import Any
 from automl import plugins
 from automl.budget import Budget
 from automl.config import FitConfig, resolve
+from automl.data.echo import with_echoes
 from automl.data.folds import Folds, make_folds
 from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
@@ -164,6 +165,14 @@ def _prepare(
     ledger.add("folds", f"validation: {folds.scheme}, {len(folds.splits)} splits", folds.reason)
     for message in folds.messages(target.classes):
         ledger.add("folds", message, warning=True)
+    if table.groups is None:
+        folds, share = with_echoes(folds, table.duplicates, target.y, seed=config.seed)
+        if share:
+            ledger.add(
+                "folds",
+                f"choices expect {share:.0%} of new rows to repeat known ones",
+                "as the rows of this table do; reported scores are for rows never seen",
+            )
     data = RunData(
         matrix=matrix,
         y=goal.y,

@@ -11,6 +11,7 @@ import numpy as np
 
 from automl.budget import Budget
 from automl.config import FitConfig
+from automl.data.echo import with_echoes
 from automl.data.folds import Folds, make_folds
 from automl.engines.base import TableSize
 from automl.errors import ConfigError
@@ -128,6 +129,8 @@ class Plan:
             times=self._table.times,
             duplicates=self._table.duplicates,
         )
+        if self._table.groups is None:
+            folds, _ = with_echoes(folds, self._table.duplicates, target.y, seed=self.config.seed)
         return replace(data, splits=folds.splits, inner_stop=inner_stop(folds)), folds
 
     def _guess(self, data: RunData) -> float:

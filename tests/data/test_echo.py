@@ -1,0 +1,87 @@
+"""Echo rows: how many, which, and where there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from automl.data.duplicates import duplicate_rows
+from automl.data.echo import repeat_share, with_echoes
+from automl.data.folds import Folds, make_folds
+from automl.task import Task
+
+
+def repeated(n_single: int, n_twice: int) -> tuple[np.ndarray, np.ndarray]:
+    """(ids, target) of a table in which `n_twice` rows are there twice."""
+    ids = np.concatenate([np.arange(n_single), np.repeat(n_single + np.arange(n_twice), 2)])
+    return ids, (ids % 2).astype(np.float64)
+
+
+def folds_of(y: np.ndarray, ids: np.ndarray, **options: object) -> Folds:
+    asked = {"n_classes": 2, "n_cells": len(y), "seed": 0, "n_folds": 5, **options}
+    return make_folds(y, Task.BINARY, duplicates=ids, **asked)  # type: ignore[arg-type]
+
+
+def test_share_is_the_good_turing_estimate() -> None:
+    ids, y = repeated(600, 200)
+    assert repeat_share(ids, y) == pytest.approx(1 - 600 / 1000)
+    assert repeat_share(np.arange(50), np.zeros(50)) == 0.0
+
+
+def test_share_predicts_how_often_new_rows_repeat_known_ones() -> None:
+    rng = np.random.default_rng(0)
+    known, new = rng.zipf(1.6, 4000) % 5000, rng.zipf(1.6, 4000) % 5000
+    kept = known > 20  # without the few values that most rows have, which the bound would hide
+    known, new = known[kept], new[new > 20]
+    _, ids = np.unique(known, return_inverse=True)
+    assert repeat_share(ids, np.zeros(len(ids))) == pytest.approx(
+        np.isin(new, known).mean(), abs=0.05
+    )
+
+
+def test_copies_with_different_targets_echo_nothing() -> None:
+    ids, y = repeated(600, 200)
+    y[-400::2] = 0.0
+    y[-399::2] = 1.0
+    assert repeat_share(ids, y) == 0.0
+
+
+def test_table_written_twice_counts_at_most_half() -> None:
+    ids, y = repeated(0, 500)
+    assert repeat_share(ids, y) == 0.5
+
+
+def test_echoes_are_training_rows_with_copies_in_the_expected_number() -> None:
+    ids, y = repeated(600, 200)
+    folds, share = with_echoes(folds_of(y, ids), ids, y, seed=1)
+    assert share == pytest.approx(0.4)
+    for split in folds.splits:
+        assert set(split.echo) <= set(split.train)
+        assert not set(ids[split.valid]) & set(ids[split.train])
+        assert (np.bincount(ids)[ids[split.echo]] == 2).all()
+        assert len(split.echo) / len(split.scored) == pytest.approx(0.4, abs=0.01)
+        assert (split.scored[: len(split.valid)] == split.valid).all()
+
+
+def test_no_echoes_where_new_rows_are_not_like_the_known_ones() -> None:
+    ids, y = repeated(600, 200)
+    times = np.arange(len(y), dtype=np.float64)
+    for options in ({"times": times}, {"n_folds": None, "holdout": 0.2}):
+        folds = folds_of(y, ids, **options)
+        same, share = with_echoes(folds, ids, y, seed=0)
+        assert share == 0.0
+        assert same is folds
+
+
+def test_same_seed_same_echoes() -> None:
+    rng = np.random.default_rng(3)
+    frame_ids = rng.integers(0, 300, 600)
+    import pandas as pd
+
+    ids = duplicate_rows(pd.DataFrame({"a": frame_ids}))
+    y = (ids % 2).astype(np.float64)
+    folds = folds_of(y, ids)
+    one, _ = with_echoes(folds, ids, y, seed=7)
+    two, _ = with_echoes(folds, ids, y, seed=7)
+    for a, b in zip(one.splits, two.splits, strict=True):
+        assert np.array_equal(a.echo, b.echo)
