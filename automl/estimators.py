@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -34,7 +35,6 @@ EXPECTED_FAILED_CHECKS = {
         "folds are drawn over rows, so a row of weight 2 and the same row twice lead to other "
         "folds, and boosters count rows (not weights) in their leaves"
     ),
-    "check_sample_weights_invariance": "the same as check_sample_weight_equivalence",
 }
 
 
@@ -50,7 +50,6 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         folds: int | None = None,
         single: bool = False,
         refit: bool = False,
-        class_weight: str = "none",
         n_jobs: int | None = None,
         random_state: int | None = None,
     ) -> None:
@@ -61,7 +60,6 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.folds = folds
         self.single = single
         self.refit = refit
-        self.class_weight = class_weight
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -92,12 +90,19 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
     # -- parts ----------------------------------------------------------------------------------
 
-    def _train(self, X: Any, y: pd.Series[Any], task: Task, sample_weight: Any) -> None:
+    def _train(
+        self,
+        X: Any,
+        y: pd.Series[Any],
+        task: Task,
+        sample_weight: Any,
+        class_weight: str = "none",
+    ) -> None:
         """Fit on a frame of `X`; `y` holds label texts or target values."""
         frame = self._frame(X)
         target, weight = _free_name("target", frame), _free_name("weight", frame)
         frame = frame.assign(**{target: y.to_numpy()})
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"class_weight": class_weight}
         if sample_weight is not None:
             frame = frame.assign(**{weight: _check_sample_weight(sample_weight, X)})
             options["weight_column"] = weight
@@ -117,7 +122,6 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                     folds=self.folds,
                     single=self.single,
                     refit=self.refit,
-                    class_weight=self.class_weight,
                     seed=self.random_state or 0,
                     workers=None if self.n_jobs in (None, -1) else self.n_jobs,
                     output=str(Path(folder) / "bundle"),
@@ -152,6 +156,7 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
     """A blend of boosted trees for two or more classes.
 
     n_trials: configurations to try (20 unless `time_budget`, in seconds, is given).
+    class_weight: None, "balanced", "auto", or a weight for each label.
     metric: a metric's name, by default roc_auc for two classes and log_loss for more.
     n_jobs: None or 1 trains in this process, -1 on all cores.
     The other settings are those of `automl fit`. X may be an array or a frame of numbers, texts,
@@ -160,6 +165,24 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
     classes_: labels in the order of `predict_proba`.  predictor_: the `automl` model.
     cv_score_: its cross-validated score.  leaderboard_: all configurations.
     """
+
+    def __init__(  # noqa: PLR0913 - as above
+        self,
+        n_trials: int | None = None,
+        time_budget: float | None = None,
+        metric: str | None = None,
+        engines: tuple[str, ...] | None = None,
+        folds: int | None = None,
+        single: bool = False,
+        refit: bool = False,
+        class_weight: str | dict[Any, float] | None = None,
+        n_jobs: int | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        super().__init__(
+            n_trials, time_budget, metric, engines, folds, single, refit, n_jobs, random_state
+        )
+        self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         X, y = _validate_training(self, X, y)
@@ -170,7 +193,12 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
         self._texts = _label_texts(self.classes_)
         task = Task.BINARY if len(self.classes_) == 2 else Task.MULTICLASS
         texts = pd.Series(np.array(self._texts, dtype=object)[codes])
-        self._train(X, texts, task, sample_weight)
+        class_weight = "none" if self.class_weight is None else self.class_weight
+        if isinstance(class_weight, dict):
+            by_class = compute_sample_weight(class_weight, y)
+            sample_weight = by_class * _check_sample_weight(sample_weight, X)
+            class_weight = "none"
+        self._train(X, texts, task, sample_weight, class_weight)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -223,11 +251,19 @@ def _validate_training(estimator: Any, X: Any, y: Any, **checks: Any) -> tuple[A
 
 
 def _label_texts(classes: NDArray[Any]) -> list[str]:
-    """A distinct text for each label: itself if texts differ, else with its place."""
-    texts = [str(label) for label in classes]
-    if len({text.strip() for text in texts}) == len(texts) and all(text.strip() for text in texts):
+    """A text for each label: its own, or with its place in front where reading could merge two."""
+    texts = [str(label).strip() for label in classes]
+    if all(texts) and len({_as_number(text) for text in texts}) == len(texts):
         return texts
-    return [f"{i}: {text}" for i, text in enumerate(texts)]
+    return [f"{i}:{text}" for i, text in enumerate(texts)]
+
+
+def _as_number(text: str) -> float | str:
+    """The number that `text` is, so that 1 and 1.0 are equal; else the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _free_name(wish: str, frame: pd.DataFrame) -> str:

@@ -69,6 +69,7 @@ class FakeEngine:
     name = "fake"
     suffix = ".json"
     objectives = frozenset(Objective)
+    tree_seconds = 1e-8
 
     def space(self, task: Task, size: TableSize) -> Space:
         return {"slope": Float(-0.5, 0.5), "trees": Int(1, 8)}

@@ -21,12 +21,6 @@ from automl.estimators import EXPECTED_FAILED_CHECKS
 
 QUICK: dict[str, Any] = {"n_trials": 2, "folds": 3, "engines": ("lightgbm",), "random_state": 0}
 
-class_weight_is_no_dict = pytest.mark.xfail(
-    strict=True, reason="check_class_weight_classifiers sets class_weight to a dict"
-)
-
-merged = pytest.mark.xfail(strict=True, reason="_label_texts makes texts that reading changes")
-
 
 def check(estimator: Any) -> list[dict[str, Any]]:
     """The results of scikit-learn's checks; one that fails unexpectedly is raised."""
@@ -38,7 +32,7 @@ def check(estimator: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(AutoMLClassifier, marks=class_weight_is_no_dict), AutoMLRegressor],
+    [AutoMLClassifier, AutoMLRegressor],
 )
 def test_estimator_passes_the_checks_of_scikit_learn(kind: Any) -> None:
     results = check(kind(**QUICK))
@@ -51,13 +45,12 @@ def test_estimator_passes_the_checks_of_scikit_learn(kind: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(AutoMLClassifier, marks=class_weight_is_no_dict), AutoMLRegressor],
+    [AutoMLClassifier, AutoMLRegressor],
 )
 def test_estimator_of_all_engines_passes_the_checks(kind: Any) -> None:
     check(kind(n_trials=3, folds=3))
 
 
-@pytest.mark.xfail(strict=True, reason="check_sample_weights_invariance is no check any more")
 def test_each_check_that_is_expected_to_fail_exists_and_has_a_reason() -> None:
     from sklearn.utils import estimator_checks
 
@@ -133,7 +126,9 @@ def test_regressor_takes_a_frame_of_mixed_columns(regressor: AutoMLRegressor) ->
         ("1", "01"),
         ("NA", "nan"),
         (10**12, -3),
-        *[pytest.param(pair, marks=merged) for pair in [("", "x"), ("1", "1 "), ("1", "1.0")]],
+        ("", "x"),
+        ("1", "1 "),
+        ("1", "1.0"),
     ],
     ids=repr,
 )

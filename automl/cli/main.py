@@ -123,7 +123,9 @@ def main(args: Sequence[str] | None = None) -> int:
         console.error("Interrupted.")
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the edge of the program: nothing above can tell it
-        return _told(error, debug=state["debug"])
+        status = _told(error, debug=state["debug"])
+        _drain_stdout()
+        return status
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -170,6 +172,13 @@ def _told_usage(error: click.ClickException) -> int:
 
 def _reader_left() -> int:
     """End quietly when the reader of stdout left, as `head` does: it has what it wanted."""
-    # What is still in the buffer has nowhere to go; the flush at exit must not fail again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drain_stdout()
     return 0
+
+
+def _drain_stdout() -> None:
+    """Let go of what stdout could not take, or Python's own flush at the exit fails once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -117,6 +117,7 @@ class Engine(Protocol):
     name: str
     suffix: str  # file suffix of a saved booster, e.g. ".ubj"
     objectives: frozenset[Objective]
+    tree_seconds: float  # a row through one tree on one core, about; what a member costs to score
 
     def space(self, task: Task, size: TableSize) -> Space:
         """Ranges of the hyperparameters worth searching, sized to the table."""

@@ -152,6 +152,7 @@ class LightGBMEngine:
     name = "lightgbm"
     suffix = ".txt"
     objectives = frozenset(_LOSSES)
+    tree_seconds = 5e-8
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""

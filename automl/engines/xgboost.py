@@ -168,6 +168,7 @@ class XGBoostEngine:
     name = "xgboost"
     suffix = ".ubj"
     objectives = frozenset(_LOSSES)
+    tree_seconds = 2e-8
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from automl.errors import SearchError
 from automl.ledger import Ledger
 from automl.search.costs import Costs
 from automl.search.portfolio import MOST_HASTE, Candidate, hastened
@@ -28,11 +27,14 @@ class Candidates:
         self._succeeded: set[str] = set()
 
     def batch(self, size: int) -> list[Candidate]:
-        """The next `size` candidates, whatever they cost.
-
-        Raises SearchError when every engine was benched.
-        """
-        return [self._from_portfolio() or self._asked() for _ in range(size)]
+        """The next candidates, whatever they cost: `size`, or fewer if nothing is left to try."""
+        found: list[Candidate] = []
+        while len(found) < size:
+            candidate = self._from_portfolio() or self._asked()
+            if candidate is None:
+                break
+            found.append(candidate)
+        return found
 
     def fitting(
         self, wall_seconds: Callable[[Candidate], float], free: float, *, first: bool
@@ -92,8 +94,5 @@ class Candidates:
                 return candidate
         return None
 
-    def _asked(self) -> Candidate:
-        found = self._studies.ask(allowed=lambda c: not self._benched(c.engine))
-        if found is None:
-            raise SearchError("Every engine failed; the leaderboard names the causes.")
-        return found
+    def _asked(self) -> Candidate | None:
+        return self._studies.ask(allowed=lambda c: not self._benched(c.engine))

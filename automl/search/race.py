@@ -26,6 +26,7 @@ from automl.search.crossval import PLAIN, choose_tree_counts, load_engine
 from automl.search.executors.base import Executor, Report
 from automl.search.journal import Journal
 from automl.search.portfolio import HASTENED, Candidate
+from automl.search.pruning import pruned_after
 from automl.search.scoring import Scorer, mean_score
 from automl.search.studies import Studies
 from automl.search.trial import FoldRun, Trial
@@ -170,11 +171,14 @@ class Race:
             return self._batch.popleft()
         size = min(BATCH, self.rules.trials - len(self.trials))
         # A batch is asked for, whole, when the one before it is closed and told.
-        if size <= 0 or self._open() or self.rules.seconds_left() <= 0:
+        if size <= 0 or self._open():
+            return None
+        if self.rules.seconds_left() <= 0:
+            self.ended_by_clock = True
             return None
         self._tell()
         self._batch.extend(self._candidates.batch(size))
-        return self._batch.popleft()
+        return self._batch.popleft() if self._batch else None
 
     def _tell(self) -> None:
         """Tell about closed trials, in trial order."""
@@ -249,7 +253,6 @@ class Race:
         if waves * fold * 0.8 <= self.rules.seconds_left():
             return False
         self.ended_by_clock = True
-        trial.pending.clear()
         self._close(trial, "stopped")
         return True
 
@@ -286,11 +289,7 @@ class Race:
         if not trial.is_open:
             return  # pruned or stopped meanwhile
         if report.result is None:
-            trial.cause = report.error or "unknown"
-            if report.error is not None and report.error.startswith("stopped"):
-                self._close(trial, "stopped")
-            else:
-                self._fail(trial, report)
+            self._take_failure(trial, report)
         elif report.task["kind"] == "fold":
             self._take_fold(trial, report.task, report.result)
         else:
@@ -298,6 +297,17 @@ class Race:
             trial.n_predicted += 1
             if trial.n_predicted == trial.n_splits:
                 self._take_finished(trial)
+
+    def _take_failure(self, trial: Trial, report: Report) -> None:
+        split = int(report.task["split"])
+        if report.stopped:
+            self._close(trial, "stopped")
+        elif report.task["kind"] == "fold":
+            trial.failures[split] = report
+            trial.pending = [k for k in trial.pending if k < split]
+            self._settle(trial)
+        else:
+            self._fail(trial, report)
 
     def _take_fold(self, trial: Trial, task: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         recipe_file = task["recipe_file"]
@@ -315,10 +325,19 @@ class Race:
         trial.seconds += fold.seconds
         self.costs.seen(trial.candidate, fold.seconds)
         self.journal.write("fold", **{**task, **result})
+        self._settle(trial)
+
+    def _settle(self, trial: Trial) -> None:
+        """Prune, fail or finish `trial`, or wait for more of its folds.
+
+        A failed fold counts only when all before it are trained: one of them may prune the trial.
+        """
         if self._prune(trial):
-            trial.pending.clear()
-            self._close(trial, "pruned")
-        elif len(trial.folds) == trial.n_splits:
+            return
+        reached = len(trial.prefix())
+        if reached in trial.failures:
+            self._fail(trial, trial.failures[reached])
+        elif reached == trial.n_splits:
             self._finish_trial(trial)
 
     def _take_finished(self, trial: Trial) -> None:
@@ -341,45 +360,29 @@ class Race:
         shutil.rmtree(trial.folder, ignore_errors=True)
 
     def _fail(self, trial: Trial, report: Report) -> None:
-        trial.pending.clear()
+        trial.cause = report.error or "unknown"
         self.ledger.add("race", f"{trial.name} failed", trial.cause, warning=True)
         self.journal.write("traceback", trial=trial.number, traceback=report.traceback)
         self._close(trial, "failed")
 
     def _close(self, trial: Trial, state: Any) -> None:
         trial.state = state
+        trial.pending.clear()
         self.journal.write("closed", **trial.to_json())
         if state != "done":
             self._forget(trial)
 
-    # -- pruning --------------------------------------------------------------------------------
-
     def _prune(self, trial: Trial) -> bool:
-        """Whether the finished folds of `trial` are hopeless against those of earlier trials.
-
-        Portfolio entries are there for diversity and go only if they save less than half of the
-        loss that the best trial saves against the baseline; searched ones also if they are worse
-        than the fifth best on the same folds.
-        """
-        rivals = [t for t in self.trials if t.state == "done" and self._comparable(t, trial)]
+        """Whether `trial` is hopeless against earlier trials, and closed for it."""
         complete = len(trial.folds) == trial.n_splits
-        if not rivals or (complete and self.rules.reads_clock):
+        if complete and self.rules.reads_clock:
             return False
-        base, tuned = self.rules.baseline_loss, trial.candidate.origin == "optuna"
-        # Without a clock the last fold must not save a trial that another order of folds loses.
-        for k in range(1, min(len(trial.prefix()), trial.n_splits - 1) + 1):
-            losses = sorted(rival.early_loss(k) for rival in rivals)
-            own = trial.early_loss(k)
-            hopeless = base - own < 0.5 * (base - losses[0])
-            if hopeless or (tuned and k >= 2 and own > losses[min(4, len(losses) - 1)]):
-                trial.pruned_after = k
-                return True
-        return False
-
-    def _comparable(self, rival: Trial, trial: Trial) -> bool:
-        if self.rules.reads_clock:
-            return rival.number < trial.number
-        return rival.number < trial.number - trial.number % BATCH
+        first = trial.number if self.rules.reads_clock else trial.number - trial.number % BATCH
+        rivals = [t for t in self.trials[:first] if t.state == "done"]
+        trial.pruned_after = pruned_after(trial, rivals, self.rules.baseline_loss)
+        if trial.pruned_after:
+            self._close(trial, "pruned")
+        return trial.pruned_after > 0
 
     # -- for people -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from automl.metrics._lookup import get_metric
 from automl.model.link import Link
 from automl.search.blend import Blend, blended, greedy_blend, names_by_loss, row_sample
+from automl.search.crossval import load_engine
 from automl.search.scoring import Scorer, mean_score
 from automl.search.trial import Trial
 from automl.task import Task
@@ -66,7 +67,8 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     if single:
         blend = Blend({names[0]: 1.0}, losses[names[0]])
     else:
-        prices = {trial.name: _price(trial, scorer) for trial in trials}
+        n_outputs = margins[names[0]].shape[1]
+        prices = {trial.name: _price(trial, n_outputs) for trial in trials}
         blend = _blend(names, margins, prices, chooser, max_members, baseline_loss, seed)
     stacked = blended(blend.weights, margins)
     if calibrate:
@@ -108,10 +110,14 @@ def _blend(
     )
 
 
-def _price(trial: Trial, scorer: Scorer) -> float:
-    """What a member must buy to be worth its time: 1 for 100 µs a row of its bag, one thread."""
-    n_rows = sum(len(split.scored) for split in scorer.splits)
-    return trial.predict_seconds / n_rows * trial.n_splits * 1e4
+def _price(trial: Trial, n_outputs: int) -> float:
+    """What a member must buy to be worth scoring with: 1 for 100 µs a row of its bag.
+
+    From its trees and the engine's usual speed, not from a clock: the blend of a run with a
+    number of trials must not depend on the machine's mood.
+    """
+    trees = sum(fold.n_trees for fold in trial.prefix()) * n_outputs
+    return trees * load_engine(trial.candidate.engine).tree_seconds * 1e4
 
 
 def with_temperature(link: Link, scorer: Scorer, pooled: Floats) -> Link:

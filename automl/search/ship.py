@@ -225,7 +225,7 @@ def run_all(
         if seconds_left() <= 0 and len(reports) < len(tasks):
             executor.stop_running()
             reports += [r for r in executor.wait(0.0) if id(r.task) in order]
-            reports += [Report(task, None, "stopped: out of time") for task in waiting]
+            reports += [Report(task, None, "out of time", stopped=True) for task in waiting]
             break
     return sorted(reports, key=lambda report: order[id(report.task)])
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.ledger import BoardRow
+from automl.search.executors.base import Report
 from automl.search.portfolio import Candidate
 from automl.search.scoring import spread_of
 
@@ -56,6 +57,7 @@ class Trial:
     seconds: float = 0.0
     predict_seconds: float = 0.0
     n_predicted: int = 0  # splits whose valid rows are predicted
+    failures: dict[int, Report] = field(default_factory=dict)  # by split
     pruned_after: int = 0  # folds that decided
     cause: str = ""
     forgotten: bool = False  # its models and margins are dropped

@@ -122,10 +122,11 @@ class Finish:
     def _members(self, choice: Choice, *, refit: bool) -> list[MemberFiles]:
         if not refit:
             return fold_members(self.race.done, choice.weights)
-        end = self.plan.explain_seconds() + 0.5
 
         def left() -> float:
-            return self.plan.budget.left() - end
+            if not self.plan.budget.limited:
+                return math.inf
+            return self.plan.budget.left() - self.plan.explain_seconds() - 0.5
 
         members, cut = refit_members(
             self.race.done,

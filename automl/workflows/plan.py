@@ -87,13 +87,14 @@ class Plan:
         guess = self._guess(data)
         left = self.budget.left() - self.reserve(data)
         waves = math.ceil(len(data.splits) / self._n_workers)
-        if len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
+        chosen = self.config.folds is None and self.config.holdout is None
+        if chosen and len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
             data, folds = self._with_splits(data, n_folds=_FEW_SPLITS)
             waves = math.ceil(_FEW_SPLITS / self._n_workers)
             reason = "fewer splits leave time for more candidates"
             ledger.add("folds", f"validation: {folds.scheme}, {_FEW_SPLITS} splits", reason)
         need = _WORTH * guess * waves
-        if left < 2 * need and len(data.splits) > 1 and self.config.folds is None:
+        if chosen and left < 2 * need and len(data.splits) > 1:
             need = _WORTH * guess * 2  # one split, and its refit on all rows
             if left >= need:
                 data, folds = self._with_splits(data, holdout=0.2)

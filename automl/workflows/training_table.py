@@ -222,8 +222,11 @@ def _tell_findings(table: TrainingTable, ledger: Ledger) -> None:
 
 def _role_values(frame: pd.DataFrame, column: str, option: str, kind: str | None) -> Floats:
     """(n,) numbers of a role's column; DataError naming the first row without one."""
-    kinds = {} if kind is None else {column: kind}
-    _, parsed = infer_schema(frame[[column]], kinds=kinds)
+    cells = frame[[column]]
+    _, parsed = infer_schema(cells, kinds={} if kind is None else {column: kind})
+    if not parsed.values and pd.api.types.is_numeric_dtype(cells.iloc[:, 0]):
+        # A running number is no feature, but it is an order.
+        _, parsed = infer_schema(cells, kinds={column: "numeric"})
     values = parsed.values.get(0)
     if values is None or values.dtype.kind != "f":
         raise DataError(

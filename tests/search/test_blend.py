@@ -110,6 +110,7 @@ def make_trials(folder: Path, scorer: Scorer, margins: dict[str, np.ndarray]) ->
     return trials
 
 
+@pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
 def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
     data = make_data(n=900, folds=5)

@@ -123,7 +123,6 @@ def test_pruned_trial_is_told_with_the_loss_of_its_folds(arena: Arena) -> None:
         assert told_loss == pytest.approx(trial.early_loss(trial.pruned_after))
 
 
-@pytest.mark.xfail(strict=True, reason="_prune: x < 0.5 * x holds for negative savings")
 def test_equal_trial_is_not_pruned_where_the_first_split_is_hard(arena: Arena) -> None:
     data = make_data()
     y, hard = data.y.copy(), data.splits[0].valid
@@ -216,7 +215,6 @@ def test_if_all_fail_the_first_cause_is_the_error(n_workers: int, arena: Arena) 
         race.run()
 
 
-@pytest.mark.xfail(strict=True, reason="Candidates._asked raises before the race names the cause")
 def test_if_every_engine_is_benched_the_error_says_why(arena: Arena) -> None:
     entries = candidates(*[{"fail": "no libfoo"}] * 4)
     race = arena(trials=20, portfolio=entries)
@@ -224,7 +222,6 @@ def test_if_every_engine_is_benched_the_error_says_why(arena: Arena) -> None:
         race.run()
 
 
-@pytest.mark.xfail(strict=True, reason="a fold fails before an earlier one could prune its trial")
 def test_failed_fold_after_a_hopeless_one_changes_nothing(arena: Arena) -> None:
     class LastFirst(Shuffled):
         def wait(self, timeout: float | None) -> Sequence[Report]:
@@ -238,7 +235,6 @@ def test_failed_fold_after_a_hopeless_one_changes_nothing(arena: Arena) -> None:
     assert [t.state for t in many] == [t.state for t in alone]
 
 
-@pytest.mark.xfail(strict=True, reason="Candidates._asked takes nothing to search for a failure")
 def test_engine_without_a_space_ends_the_race_when_its_portfolio_is_tried(arena: Arena) -> None:
     studies = Studies({("fake", "plain"): {}}, seed=0)
     race = arena(trials=3, portfolio=candidates(GOOD), studies=studies)
@@ -301,7 +297,7 @@ class Stuck(Shuffled):
     def wait(self, timeout: float | None) -> Sequence[Report]:
         if self.stopped:
             held, self._held = self._held, []
-            return [Report(task, None, "stopped: out of time") for task in held]
+            return [Report(task, None, "out of time", stopped=True) for task in held]
         if not self._running:
             time.sleep(min(timeout or 0.0, 0.02))
         return super().wait(timeout)
@@ -339,7 +335,6 @@ def test_trials_and_clock_together_end_at_whichever_comes_first(arena: Arena) ->
     assert race.ended_by_clock
 
 
-@pytest.mark.xfail(strict=True, reason="_next_candidate does not say that the clock ended it")
 def test_clock_that_ends_between_two_batches_is_told(arena: Arena) -> None:
     races: list[Race] = []
 

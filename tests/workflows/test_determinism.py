@@ -173,7 +173,6 @@ def test_score_is_that_of_the_shipped_boosters_on_rows_they_did_not_see(run: Run
         )
 
 
-@pytest.mark.xfail(strict=True, reason="select._price is measured in seconds")
 def test_slow_machine_chooses_the_same_blend(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = run(trials=5, in_process=True)
     finish = FoldTrainer.finish_fold

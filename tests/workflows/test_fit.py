@@ -247,7 +247,6 @@ def test_groups_are_kept_in_one_fold(fit: Fit) -> None:
     assert "shop" not in result.predictor.columns
 
 
-@pytest.mark.xfail(strict=True, reason="Finish._members: inf - inf = nan ends refits at one tree")
 @pytest.mark.parametrize("recipe", ["time", "holdout", "refit"])
 def test_refitted_model_is_one_booster_of_all_rows(recipe: str, fit: Fit) -> None:
     table = with_target("regression")
@@ -273,10 +272,7 @@ def test_fold_models_are_a_bag(fit: Fit) -> None:
 @pytest.mark.parametrize(
     "times",
     [
-        pytest.param(
-            range(60),
-            marks=pytest.mark.xfail(strict=True, reason="_role_values drops it as an identifier"),
-        ),
+        range(60),
         np.random.default_rng(0).normal(size=60),
         pd.date_range("2024-01-01", periods=60).astype(str),
     ],
@@ -599,7 +595,6 @@ def test_budget_too_small_for_one_model_names_the_least(fit: Fit, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.xfail(strict=True, reason="Plan.within_budget replaces the folds that were asked for")
 def test_folds_that_were_asked_for_are_kept_under_a_budget(fit: Fit) -> None:
     result = fit(with_target("binary"), folds=8, time_budget=8.0, trials=1)
     assert len(result.fold_scores) == 8

@@ -12,12 +12,16 @@ Task = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a task: a result, or the error's text (and its traceback)."""
+    """What became of a task: a result, or the error's text (and its traceback).
+
+    stopped: it was ended on purpose, because its time was up.
+    """
 
     task: Task
     result: Mapping[str, Any] | None
     error: str | None = None
     traceback: str = ""
+    stopped: bool = False
 
 
 class Executor(Protocol):

@@ -100,7 +100,7 @@ class LocalExecutor:
     def _report(self, worker: _Worker | _Stopped, answer: dict[str, Any] | None) -> Report | None:
         task = worker.task
         if isinstance(worker, _Stopped):
-            return Report(worker.task, None, "stopped: out of time")
+            return Report(worker.task, None, "out of time", stopped=True)
         if answer is None:  # its output closed: it died
             return self._bury(worker)
         if answer["id"] < worker.first_task_id:
@@ -127,6 +127,7 @@ class LocalExecutor:
                 hint=f"Its log is {self._log}.",
             )
         task = worker.task
+        worker.kill()
         self._workers[self._workers.index(worker)] = self._start()
         if task is None:
             return None
