@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import automl
-from automl.errors import SearchError
+from automl.errors import ConfigError, SearchError
 from automl.search.executors.base import Report, Task
 
 # Native thread pools of libraries that are not told a number in a call (BLAS, OpenMP).
@@ -98,19 +98,18 @@ class LocalExecutor:
         return worker
 
     def _report(self, worker: _Worker | _Stopped, answer: dict[str, Any] | None) -> Report | None:
-        task = worker.task
         if isinstance(worker, _Stopped):
             return Report(worker.task, None, "out of time", stopped=True)
+        if worker not in self._workers:
+            return None  # it was killed on purpose, perhaps just after it had answered
         if answer is None:  # its output closed: it died
             return self._bury(worker)
         if answer["id"] < worker.first_task_id:
             if "error" in answer:
-                raise SearchError(
-                    f"A training process could not start: {answer['error']}",
-                    hint=f"Its log is {self._log}.",
-                )
+                kind = ConfigError if answer["error"].startswith("ConfigError") else SearchError
+                raise kind(f"A training process could not start. {answer['error']}")
             return None
-        worker.task = None
+        task, worker.task = worker.task, None
         assert task is not None
         if "error" in answer:
             return Report(task, None, answer["error"], answer["traceback"])
@@ -118,13 +117,12 @@ class LocalExecutor:
 
     def _bury(self, worker: _Worker) -> Report | None:
         """Replace a dead worker; the report of the task that it held."""
-        if worker not in self._workers:
-            return None
         code = worker.process.wait()
         if worker.task is None and not worker.served:
+            said = self._log.read_text(encoding="utf-8", errors="replace").strip()
             raise SearchError(
                 f"A training process ended at its start (status {code}).",
-                hint=f"Its log is {self._log}.",
+                hint=f"It said: {said[-500:] or 'nothing'}",
             )
         task = worker.task
         worker.kill()
