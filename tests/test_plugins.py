@@ -1,4 +1,4 @@
-"""Plug-ins: the files of a package first, entry points beside them, and little work to find both."""
+"""Plug-ins: the files of a package, entry points beside them, and little work to find both."""
 
 from __future__ import annotations
 

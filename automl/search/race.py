@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ class Race:
         self.trials: list[Trial] = []
         self.margins: dict[str, Any] = {}  # name -> stacked (rows, k) float32 of finished trials
         self.ended_by_clock = False
+        self.loss_seconds = 0.0  # that one evaluation of the metric takes, to plan the end
         self._candidates = Candidates(candidates, studies, costs, ledger)
         self._batch: deque[Candidate] = deque()
         self._finish: deque[tuple[Trial, FoldRun]] = deque()
@@ -345,7 +347,9 @@ class Race:
         stacked = np.concatenate(parts)
         pooled = self._chooser.pooled(stacked)
         threshold = self._chooser.threshold(pooled)
+        started = time.perf_counter()
         trial.loss = self._chooser.loss(pooled)
+        self.loss_seconds = max(self.loss_seconds, time.perf_counter() - started)
         trial.fold_scores = self.scorer.split_scores(stacked, threshold)
         trial.score = mean_score(trial.fold_scores)
         self.margins[trial.name] = stacked

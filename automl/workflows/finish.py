@@ -27,7 +27,7 @@ from automl.search.ship import BlendShap, blend_shap, fold_members, refit_member
 from automl.search.store import RunData
 from automl.workflows import result as files
 from automl.workflows.output import RunFolder
-from automl.workflows.plan import Plan
+from automl.workflows.plan import END_SECONDS, Plan
 from automl.workflows.result import FitResult
 from automl.workflows.training_table import TrainingTable
 
@@ -126,7 +126,7 @@ class Finish:
         def left() -> float:
             if not self.plan.budget.limited:
                 return math.inf
-            return self.plan.budget.left() - self.plan.explain_seconds() - 0.5
+            return self.plan.budget.left() - self.plan.explain_seconds() - END_SECONDS
 
         members, cut = refit_members(
             self.race.done,
@@ -149,7 +149,7 @@ class Finish:
         limited = self.plan.budget.limited
 
         def left() -> float:
-            return self.plan.budget.left() - 0.45 if limited else math.inf
+            return self.plan.budget.left() - END_SECONDS if limited else math.inf
 
         shap = blend_shap(
             members,

@@ -24,6 +24,7 @@ from automl.search.journal import Journal
 from automl.search.portfolio import portfolio
 from automl.search.race import Race, RaceRules
 from automl.search.scoring import Scorer
+from automl.search.select import MAX_CANDIDATES, MAX_ROWS
 from automl.search.setup import Goal, fold_seconds
 from automl.search.ship import refit_seconds
 from automl.search.store import RunData
@@ -34,13 +35,12 @@ MAX_TREES = 2000
 PATIENCE = 40
 MAX_MEMBERS = 8
 MAX_REFIT_MEMBERS = 3
-# Writing, syncing and renaming the bundle, ending the workers and the interpreter, measured on
-# two cores: 0.25 s for small tables; the rest is for slower disks.
-_END_SECONDS = 0.45
-# Choosing blend, temperature and threshold: seconds per validated row, output and second of it
-# (20,000 rows at most), measured with roc_auc, the slowest of the usual metrics.
-_CHOOSE_SECONDS = 0.15
-_CHOOSE_PER_ROW = 2.5e-5
+# Writing, syncing and renaming the bundle, ending the workers and the interpreter: measured on two
+# cores, 0.15 to 0.25 s.
+END_SECONDS = 0.35
+# Choosing the blend: so many evaluations of its loss per candidate, as measured.
+_CHOOSE_ROUNDS = 14
+_CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
@@ -85,7 +85,7 @@ class Plan:
         if not self.budget.limited:
             return data, folds
         guess = self._guess(data)
-        left = self.budget.left() - self.reserve(data)
+        left = self.budget.left() - self.reserve()
         waves = math.ceil(len(data.splits) / self._n_workers)
         chosen = self.config.folds is None and self.config.holdout is None
         if chosen and len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
@@ -216,19 +216,26 @@ class Plan:
 
     def _race_seconds_left(self, refit: bool) -> Callable[[], float]:
         def left() -> float:
-            assert self._data is not None
-            seconds = self.budget.left() - self.reserve(self._data)
+            seconds = self.budget.left() - self.reserve()
             return seconds - self._refit_reserve() if refit else seconds
 
         return left
 
-    def reserve(self, data: RunData) -> float:
+    def reserve(self) -> float:
         """Seconds that everything after training needs, refitting excepted."""
         if not self.budget.limited:
             return 0.0
-        rows = min(sum(len(split.valid) for split in data.splits), 20_000)
-        choosing = _CHOOSE_SECONDS + _CHOOSE_PER_ROW * rows * data.n_outputs
-        return _END_SECONDS + choosing + self.explain_seconds()
+        return END_SECONDS + self._choose_seconds() + self.explain_seconds()
+
+    def _choose_seconds(self) -> float:
+        """Seconds for choosing the blend among the trials so far."""
+        race = self._race
+        if race is None or self.config.single:
+            return _CHOOSE_SECONDS
+        rows = len(race.scorer.rows)
+        each = race.loss_seconds * min(1.0, MAX_ROWS / rows)
+        candidates = min(len(race.done), MAX_CANDIDATES)
+        return _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
 
     def explain_seconds(self) -> float:
         """Seconds kept for the SHAP values."""
