@@ -32,7 +32,7 @@ def get_metric(name: str) -> Metric:
     if metric is None or (level and metric.name != "quantile"):
         raise ConfigError(
             f"Unknown metric {name!r}.",
-            hint=did_you_mean(word, known) or f"Known: {', '.join(metric_names())}.",
+            hint=did_you_mean(word, metric_names()) or f"Known: {', '.join(metric_names())}.",
         )
     return _at_level(name, level) if level else metric
 

@@ -157,8 +157,7 @@ def _manifest_bytes(folder: Path) -> bytes:
     if not os.path.lexists(path):
         raise BundleError(
             f"'{folder}' is not a bundle: it has no {MANIFEST}.",
-            hint="Give the folder that `automl fit` wrote; an unfinished one goes on with "
-            "`automl fit --resume`.",
+            hint="Give the folder that `automl fit` wrote.",
         )
     if not stat.S_ISREG(path.lstat().st_mode):
         raise BundleError(f"'{path}' is not a plain file; a bundle holds no links.")

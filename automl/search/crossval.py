@@ -26,7 +26,7 @@ from automl import plugins
 from automl.engines.base import Booster, Engine, FitSetup, Prepared
 from automl.features.matrix import IntArray, Matrix, origin_weights
 from automl.features.recipes import FittedRecipe, fit_recipe, load_recipe
-from automl.search.store import RunData
+from automl.search.store import RunData, save_array
 
 Floats = NDArray[np.float64]
 PLAIN = "plain"
@@ -101,7 +101,7 @@ class FoldTrainer:
         predict_seconds = time.perf_counter() - started
         if n_trees < booster.n_trees:
             booster.save(path, n_trees)
-        np.save(task["oof"], margin.astype(np.float32), allow_pickle=False)
+        save_array(Path(task["oof"]), margin.astype(np.float32))
         return {"predict_seconds": predict_seconds}
 
     def refit(self, task: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class FoldTrainer:
                 shap[..., :-1] @ origin_weights(matrix.features, n_columns)
             )
             total[..., -1] += item["weight"] * shap[..., -1]
-        np.save(task["output"], total, allow_pickle=False)
+        save_array(Path(task["output"]), total)
         return {"row_seconds": seconds / max(len(rows), 1)}
 
     def _explained(self, engine: str, path: str) -> Booster:

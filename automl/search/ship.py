@@ -16,7 +16,7 @@ from automl.errors import SearchError
 from automl.model.bundle import MemberFiles
 from automl.search.crossval import PLAIN, load_engine
 from automl.search.executors.base import Executor, Report
-from automl.search.store import RunData
+from automl.search.store import RunData, save_array
 from automl.search.trial import Trial
 
 Floats = NDArray[np.float64]
@@ -132,7 +132,7 @@ def blend_shap(
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(data.seed)
     rows = rng.permutation(data.matrix.n_rows)[:max_rows]
-    np.save(folder / "rows.npy", rows, allow_pickle=False)
+    save_array(folder / "rows.npy", rows)
     boosters = _spread_over(members, executor.n_workers, folder)
     limit = len(rows)
     values: Floats | None = None

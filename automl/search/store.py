@@ -6,7 +6,9 @@ resumed run or another machine reads the same bytes.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,15 +56,15 @@ class RunData:
     def write(self, folder: Path) -> None:
         """Write all of it below `folder`, the context last."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "values.npy", self.matrix.values, allow_pickle=False)
-        np.save(folder / "y.npy", self.y, allow_pickle=False)
-        np.save(folder / "groups.npy", self.groups, allow_pickle=False)
+        save_array(folder / "values.npy", self.matrix.values)
+        save_array(folder / "y.npy", self.y)
+        save_array(folder / "groups.npy", self.groups)
         if self.weight is not None:
-            np.save(folder / "weight.npy", self.weight, allow_pickle=False)
+            save_array(folder / "weight.npy", self.weight)
         for i, split in enumerate(self.splits):
-            np.save(folder / f"train_{i}.npy", split.train, allow_pickle=False)
-            np.save(folder / f"valid_{i}.npy", split.valid, allow_pickle=False)
-            np.save(folder / f"echo_{i}.npy", split.echo, allow_pickle=False)
+            save_array(folder / f"train_{i}.npy", split.train)
+            save_array(folder / f"valid_{i}.npy", split.valid)
+            save_array(folder / f"echo_{i}.npy", split.echo)
         context = {
             "features": [feature.to_json() for feature in self.matrix.features],
             "weighted": self.weight is not None,
@@ -107,6 +109,13 @@ class RunData:
             threads=context["threads"],
             inner_stop=context["inner_stop"],
         )
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file, or raise OSError: numpy alone says nothing when the disk is full."""
+    np.save(path, array, allow_pickle=False)
+    if path.stat().st_size < array.nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _array(path: Path) -> NDArray[Any]:

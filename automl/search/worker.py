@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
-WARM = ("numpy", "pandas")
+from automl.errors import AutoMLError
 
 
 def main() -> None:
@@ -43,6 +43,8 @@ def main() -> None:
                 "id": task["id"],
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": traceback.format_exc(),
+                # What the user can mend is told as such, not as a failure of ours.
+                "mend": [error.message, error.hint] if isinstance(error, AutoMLError) else None,
             }
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

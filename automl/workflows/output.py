@@ -31,6 +31,7 @@ class RunFolder:
         self.bundle = bundle
         self.path = bundle.with_name(bundle.name + ".run")
         self._temp_dir = temp_dir
+        self._made: list[Path] = []  # parents that were not there, the deepest first
         self.store = self.path / "store"
 
     @property
@@ -49,9 +50,9 @@ class RunFolder:
         self._refuse_live_run()
         try:
             shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True)
+            self._make(self.path)
             if self._temp_dir is not None:
-                Path(self._temp_dir).mkdir(parents=True, exist_ok=True)
+                self._make(Path(self._temp_dir).absolute())
                 self.store = Path(tempfile.mkdtemp(prefix="automl-", dir=self._temp_dir))
         except OSError as error:
             self.remove()
@@ -72,9 +73,17 @@ class RunFolder:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the run folder and what the workers mapped."""
+        """Remove the run folder, what the workers mapped, and empty folders made for them."""
         shutil.rmtree(self.path, ignore_errors=True)
         shutil.rmtree(self.store, ignore_errors=True)
+        for folder in self._made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _make(self, folder: Path) -> None:
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
+        self._made = missing + self._made
+        folder.mkdir(parents=True, exist_ok=True)
 
     def _refuse_live_run(self) -> None:
         if not self.path.exists():

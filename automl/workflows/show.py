@@ -132,7 +132,8 @@ def _config(manifest: Manifest) -> Section:
     config = dict(manifest.data.get("config") or {})
     origins = manifest.data.get("origins") or {}
     table = tuple((name, _value_text(config[name]), origins.get(name)) for name in sorted(config))
-    return Section("config", ("setting", "value", "from"), table, config)
+    both = {name: {"value": config[name], "from": origins.get(name)} for name in sorted(config)}
+    return Section("config", ("setting", "value", "from"), table, both)
 
 
 SECTIONS: Mapping[str, Callable[[Manifest], Section]] = {

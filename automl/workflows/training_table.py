@@ -220,17 +220,20 @@ def _tell_findings(table: TrainingTable, ledger: Ledger) -> None:
         ledger.add("data", finding.text, finding.hint, warning=True)
 
 
-def _role_values(frame: pd.DataFrame, column: str, option: str, kind: str | None) -> Floats:
+def _role_values(frame: pd.DataFrame, column: str, option: str, needs: str) -> Floats:
     """(n,) numbers of a role's column; DataError naming the first row without one."""
     cells = frame[[column]]
-    _, parsed = infer_schema(cells, kinds={} if kind is None else {column: kind})
-    if not parsed.values and pd.api.types.is_numeric_dtype(cells.iloc[:, 0]):
+    if cells[column].nunique() < 2:
+        raise DataError(f"{option} {column!r} has fewer than two values.", hint="Leave it out.")
+    if pd.api.types.is_numeric_dtype(cells[column]):
         # A running number is no feature, but it is an order.
         _, parsed = infer_schema(cells, kinds={column: "numeric"})
+    else:
+        _, parsed = infer_schema(cells)
     values = parsed.values.get(0)
     if values is None or values.dtype.kind != "f":
         raise DataError(
-            f"{option} {column!r} holds text; it needs numbers or dates.",
+            f"{option} {column!r} holds text; it needs {needs}.",
             hint="Choose another column, or mend its cells.",
         )
     found = np.asarray(values, dtype=np.float64)
@@ -248,7 +251,7 @@ def _weights(frame: pd.DataFrame, config: FitConfig) -> Floats | None:
         return None
     if frame[config.weight_column].nunique() == 1:
         return None  # equal weights are no weights
-    weight = _role_values(frame, config.weight_column, "--weight-column", "numeric")
+    weight = _role_values(frame, config.weight_column, "--weight-column", "numbers")
     if (weight < 0).any():
         row = int(np.flatnonzero(weight < 0)[0]) + 1
         raise DataError(
@@ -270,4 +273,4 @@ def _groups(frame: pd.DataFrame, config: FitConfig) -> NDArray[np.int64] | None:
 def _times(frame: pd.DataFrame, config: FitConfig) -> Floats | None:
     if config.time_column is None:
         return None
-    return _role_values(frame, config.time_column, "--time-column", None)
+    return _role_values(frame, config.time_column, "--time-column", "numbers or dates")

@@ -511,7 +511,6 @@ def test_what_is_no_bundle(bundle: str, says: str, refused: Refused) -> None:
     assert says in refused("show", bundle)
 
 
-@pytest.mark.xfail(reason="the run folder's parents stay")
 def test_folders_on_the_way_to_the_output_go_again(fit_refused: Refused) -> None:
     fit_refused("five.csv", "-o", "new/deep/model", "--temp-dir", "new/temporary")
 
@@ -606,7 +605,6 @@ def test_predict_without_openmp_names_the_cure(no_openmp: dict[str, str], model:
     assert CURE.search(done.err)
 
 
-@pytest.mark.xfail(reason="a worker's ConfigError reaches the user as a SearchError")
 def test_fit_without_openmp_names_the_cure(no_openmp: dict[str, str], work: Path) -> None:
     before = contents(work)
     done = Finished(["fit", "train.csv", "-t", "y", *FAST], environ=no_openmp)

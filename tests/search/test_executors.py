@@ -13,7 +13,7 @@ import psutil
 import pytest
 from small_run import candidates, fold_task, make_data, make_race, trainer
 
-from automl.errors import SearchError
+from automl.errors import ConfigError
 from automl.search.executors.base import Report
 from automl.search.executors.inline import InlineExecutor
 from automl.search.executors.local import LocalExecutor
@@ -149,9 +149,8 @@ def test_wait_comes_back_in_time_without_a_report(start: Start, tmp_path: Path) 
 
 def test_engine_that_cannot_be_imported_is_an_error_that_names_it(start: Start) -> None:
     executor = start(engines=("nonesuch",))
-    with pytest.raises(SearchError, match="could not start: ConfigError: Unknown engine") as error:
+    with pytest.raises(ConfigError, match=r"could not start\..*Unknown engine 'nonesuch'"):
         collect(executor, 1)
-    assert "log" in str(error.value.hint)
 
 
 def test_what_a_worker_prints_goes_to_the_log(start: Start, tmp_path: Path) -> None:

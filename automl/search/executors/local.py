@@ -106,8 +106,10 @@ class LocalExecutor:
             return self._bury(worker)
         if answer["id"] < worker.first_task_id:
             if "error" in answer:
-                kind = ConfigError if answer["error"].startswith("ConfigError") else SearchError
-                raise kind(f"A training process could not start. {answer['error']}")
+                if answer["mend"] is not None:
+                    message, hint = answer["mend"]
+                    raise ConfigError(message, hint=hint)
+                raise SearchError(f"A training process could not start. {answer['error']}")
             return None
         task, worker.task = worker.task, None
         assert task is not None
