@@ -118,8 +118,8 @@ def _executor(
     from automl.search.executors.local import LocalExecutor
 
     threads = config.threads
-    if threads is None and config.time_budget is None:
-        threads = 1  # the trees of a run without a clock must not depend on the machine's cores
+    if threads is None and config.trials is not None:
+        threads = 1  # trees that do not depend on the machine's cores
     workers, threads = plan_workers(config.workers, threads, matrix_bytes=_size(data))
     return LocalExecutor(workers, threads=threads, engines=engines, log=run.log)
 
