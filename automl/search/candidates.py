@@ -50,8 +50,10 @@ class Candidates:
             if haste <= 1.0:
                 return candidate
             if haste <= MOST_HASTE or first:
-                self._ledger.add("race", f"{name} learns faster", "to end its folds in time")
-                return hastened(candidate, haste)
+                faster = hastened(candidate, haste)
+                if faster.params != candidate.params:
+                    self._ledger.add("race", f"{name} learns faster", "to end its folds in time")
+                return faster
             self._ledger.add(
                 "race", f"{name} is left out", f"its folds would need about {need:.1f} s"
             )

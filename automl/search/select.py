@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     threshold = chooser.threshold(chooser.pooled(stacked))
     pooled = scorer.pooled(stacked)
     fold_scores = scorer.split_scores(stacked, threshold)
-    pools = {name: chooser.pooled(margins[name]) for name in blend.weights}
+    members = {name: margins[name] for name in blend.weights}
     return Choice(
         weights=blend.weights,
         link=scorer.link,
@@ -85,7 +86,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         pooled=pooled,
         score=mean_score(fold_scores),
         fold_scores=fold_scores,
-        score_crossfitted=_crossfitted(pools, chooser, crossfit_seconds),
+        score_crossfitted=_crossfitted(members, chooser, crossfit_seconds),
     )
 
 
@@ -157,29 +158,32 @@ def golden_section(
     return float((low + high) / 2.0)
 
 
-def _crossfitted(pools: Mapping[str, Floats], scorer: Scorer, seconds: float) -> float | None:
+def _crossfitted(
+    margins: Mapping[str, NDArray[np.float32]], chooser: Scorer, seconds: float
+) -> float | None:
     """Mean over splits of the score of a blend whose weights never saw the split's rows.
 
-    pools: pooled margins of the members. With repeats, the splits of the first one are used.
+    margins: stacked margins of the members. With repeats, the splits of the first one are used.
     None for a single member, for fewer than three splits, and where it would take more than
     `seconds` (not measured if infinite).
     """
-    splits = [split for split in scorer.splits if split.repeat == scorer.splits[0].repeat]
-    if len(splits) < 3 or len(pools) < 2:
+    repeat = chooser.splits[0].repeat
+    if len(margins) < 2 or sum(split.repeat == repeat for split in chooser.splits) < 3:
         return None
+    pools = {name: chooser.pooled(stacked) for name, stacked in margins.items()}
     if math.isfinite(seconds):
         started = time.perf_counter()
-        scorer.loss(next(iter(pools.values())))
+        chooser.loss(next(iter(pools.values())))
         each = time.perf_counter() - started
-        if each * len(splits) * len(pools) * _USUAL_ROUNDS > seconds:
+        if each * len(chooser.splits) * len(pools) * _USUAL_ROUNDS > seconds:
             return None
     scores = []
-    for split in splits:
-        own = np.searchsorted(scorer.rows, split.valid)
-        rest = np.flatnonzero(~np.isin(scorer.rows % scorer.n_rows, split.valid))
+    for k, split in enumerate(chooser.splits):
+        if split.repeat != repeat:
+            continue
+        rest = np.flatnonzero(~np.isin(chooser.rows % chooser.n_rows, split.valid))
         others = {name: pool[rest] for name, pool in pools.items()}
-        weights = greedy_blend(others, lambda margin, rest=rest: scorer.loss(margin, rest)).weights  # type: ignore[misc]
-        threshold = scorer.threshold(blended(weights, others), rest)
-        margin = blended(weights, {name: pool[own] for name, pool in pools.items()})
-        scores.append(scorer.score(margin, threshold, own))
+        weights = greedy_blend(others, partial(chooser.loss, sample=rest)).weights
+        threshold = chooser.threshold(blended(weights, others), rest)
+        scores.append(chooser.split_scores(blended(weights, margins), threshold)[k])
     return mean_score(scores)

@@ -21,6 +21,7 @@ from automl.search.trial import Trial
 
 Floats = NDArray[np.float64]
 _PROBE_ROWS = 8
+_SHAP_TASKS = 8
 _SHAP_SHARE = 0.7  # of the seconds left, as a guard against a probe that ran undisturbed
 
 
@@ -133,7 +134,7 @@ def blend_shap(
     rng = np.random.default_rng(data.seed)
     rows = rng.permutation(data.matrix.n_rows)[:max_rows]
     save_array(folder / "rows.npy", rows)
-    boosters = _spread_over(members, executor.n_workers, folder)
+    boosters = _dealt(members, folder)
     limit = len(rows)
     values: Floats | None = None
     if math.isfinite(seconds_left()):
@@ -178,14 +179,16 @@ def _shap_pass(
     if len(results) < len(tasks):
         return None, math.inf
     parts = [np.load(str(task["output"]), allow_pickle=False) for task in tasks]
-    return np.sum(parts, axis=0), max(result["row_seconds"] for result in results)
+    cost = sum(result["row_seconds"] for result in results) / executor.n_workers
+    return np.sum(parts, axis=0), cost
 
 
-def _spread_over(
-    members: Sequence[MemberFiles], n_parts: int, folder: Path
-) -> list[list[dict[str, Any]]]:
-    """All boosters with their weights, dealt out to the workers."""
-    parts: list[list[dict[str, Any]]] = [[] for _ in range(n_parts)]
+def _dealt(members: Sequence[MemberFiles], folder: Path) -> list[list[dict[str, Any]]]:
+    """All boosters with their weights, dealt out to tasks.
+
+    The number of tasks is fixed, so that sums do not round by the number of workers.
+    """
+    parts: list[list[dict[str, Any]]] = [[] for _ in range(_SHAP_TASKS)]
     dealt = 0
     for member in members:
         for path, recipe in member.boosters:
@@ -193,7 +196,7 @@ def _spread_over(
             if recipe is not None:
                 recipe_file = folder / f"recipe_{dealt}.json"
                 recipe_file.write_text(json.dumps(recipe), encoding="utf-8")
-            parts[dealt % n_parts].append(
+            parts[dealt % _SHAP_TASKS].append(
                 {
                     "engine": member.engine,
                     "model": str(path),

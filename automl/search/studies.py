@@ -27,6 +27,11 @@ Arm = tuple[str, str]  # (engine, recipe)
 
 # Trials before TPE has enough to go by; those of the portfolio count.
 _RANDOM_TRIALS = 5
+# An arm whose best trial saves 2 % less than the best of all gets e^-1 of its share. An arm
+# without a finished trial counts as that good until it has had its chances.
+_STEEP = 50.0
+_UNTRIED = 0.02
+_CHANCES = 2
 
 
 @dataclass
@@ -42,9 +47,10 @@ class Studies:
     """Asks for params around what works, and is told what they were worth.
 
     Losses are compared between arms, so they must be of one objective on the same folds.
+    baseline_loss: of the constant prediction, which sets the scale of a gap between two losses.
     """
 
-    def __init__(self, spaces: Mapping[Arm, Space], *, seed: int) -> None:
+    def __init__(self, spaces: Mapping[Arm, Space], *, seed: int, baseline_loss: float) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._arms: dict[Arm, _ArmState] = {}
         for i, (arm, space) in enumerate(sorted(spaces.items())):
@@ -54,7 +60,7 @@ class Studies:
             study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
             defaults = {name: dimension.default for name, dimension in space.items()}
             self._arms[arm] = _ArmState(study, _distributions(space), defaults)
-        self._worst = -np.inf
+        self._baseline_loss = baseline_loss
 
     def seen(self, candidate: Candidate, loss: float) -> None:
         """Learn from a finished portfolio trial.
@@ -94,12 +100,14 @@ class Studies:
         if not arms:
             return None
         best = min(self._arms[arm].best for arm in arms)
-        span = max(self._worst - best, 1e-12)
+        gain = max(self._baseline_loss - best, 1e-12)
 
         def stride(arm: Arm) -> tuple[float, Arm]:
             state = self._arms[arm]
-            gap = (state.best - best) / span if np.isfinite(state.best) else 1.0
-            return (state.asked + 1) * np.exp(4.0 * gap) * arms[arm] ** 0.5, arm
+            gap = _UNTRIED if state.asked < _CHANCES else 1.0
+            if np.isfinite(state.best):
+                gap = (state.best - best) / gain
+            return (state.asked + 1) * np.exp(_STEEP * gap) * arms[arm] ** 0.5, arm
 
         arm = min(arms, key=stride)
         state = self._arms[arm]
@@ -123,7 +131,6 @@ class Studies:
             self._note(state, loss)
 
     def _note(self, state: _ArmState, loss: float) -> None:
-        self._worst = max(self._worst, loss)
         state.best = min(state.best, loss)
 
     def trials(self) -> Sequence[tuple[Arm, list[optuna.trial.FrozenTrial]]]:

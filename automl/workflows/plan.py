@@ -191,7 +191,7 @@ class Plan:
             scorer,
             rules,
             candidates=portfolio(engines, tuple(data.plans), size),
-            studies=Studies(spaces, seed=self.config.seed),
+            studies=Studies(spaces, seed=self.config.seed, baseline_loss=rules.baseline_loss),
             costs=Costs(self._guess(data)),
             folder=folder,
             journal=journal,

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from automl.config import FitConfig
 from automl.data.audit import audit
+from automl.data.cells import read_cells
 from automl.data.duplicates import duplicate_rows
 from automl.data.infer import infer_schema
-from automl.data.schema import ParsedTable, Schema
+from automl.data.kinds import find_kind
+from automl.data.parse import parse_cells
+from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.ledger import Ledger
@@ -220,38 +223,38 @@ def _tell_findings(table: TrainingTable, ledger: Ledger) -> None:
         ledger.add("data", finding.text, finding.hint, warning=True)
 
 
-def _role_values(frame: pd.DataFrame, column: str, option: str, needs: str) -> Floats:
-    """(n,) numbers of a role's column; DataError naming the first row without one."""
-    cells = frame[[column]]
-    if cells[column].nunique() < 2:
-        raise DataError(f"{option} {column!r} has fewer than two values.", hint="Leave it out.")
-    if pd.api.types.is_numeric_dtype(cells[column]):
-        # A running number is no feature, but it is an order.
-        _, parsed = infer_schema(cells, kinds={column: "numeric"})
-    else:
-        _, parsed = infer_schema(cells)
-    values = parsed.values.get(0)
-    if values is None or values.dtype.kind != "f":
+def _role_values(frame: pd.DataFrame, column: str, option: str) -> tuple[Floats, Kind]:
+    """(n,) numbers of a role's column and its kind; DataError naming the first row without one.
+
+    A running number is no feature, but it is an order or a weight.
+    """
+    cells = read_cells(frame[column])
+    found = find_kind(cells, column)
+    kind = Kind.NUMERIC if cells.source == "number" else found.kind
+    if kind not in (Kind.NUMERIC, Kind.DATETIME):
         raise DataError(
-            f"{option} {column!r} holds text; it needs {needs}.",
+            f"{option} {column!r} holds text; it needs numbers or dates.",
             hint="Choose another column, or mend its cells.",
         )
-    found = np.asarray(values, dtype=np.float64)
-    if np.isnan(found).any():
-        row = int(np.flatnonzero(np.isnan(found))[0]) + 1
+    parsed = parse_cells(cells, Column(column, kind, cells.source, "", formats=found.formats))
+    if parsed.missing.any():
+        row = int(np.flatnonzero(parsed.missing)[0]) + 1
         raise DataError(
             f"{option} {column!r} is missing in row {row} of the rows with a target.",
             hint="Fill it, or leave those rows out.",
         )
-    return found
+    return np.asarray(parsed.values, dtype=np.float64), kind
 
 
 def _weights(frame: pd.DataFrame, config: FitConfig) -> Floats | None:
     if config.weight_column is None:
         return None
-    if frame[config.weight_column].nunique() == 1:
-        return None  # equal weights are no weights
-    weight = _role_values(frame, config.weight_column, "--weight-column", "numbers")
+    weight, kind = _role_values(frame, config.weight_column, "--weight-column")
+    if kind is not Kind.NUMERIC:
+        raise DataError(
+            f"--weight-column {config.weight_column!r} holds dates; it needs numbers.",
+            hint="Choose another column.",
+        )
     if (weight < 0).any():
         row = int(np.flatnonzero(weight < 0)[0]) + 1
         raise DataError(
@@ -260,6 +263,8 @@ def _weights(frame: pd.DataFrame, config: FitConfig) -> Floats | None:
         )
     if not weight.any():
         raise DataError(f"--weight-column {config.weight_column!r} is zero in every row.")
+    if weight.min() == weight.max():
+        return None  # equal weights are no weights
     return np.asarray(weight / weight.mean())
 
 
@@ -273,4 +278,4 @@ def _groups(frame: pd.DataFrame, config: FitConfig) -> NDArray[np.int64] | None:
 def _times(frame: pd.DataFrame, config: FitConfig) -> Floats | None:
     if config.time_column is None:
         return None
-    return _role_values(frame, config.time_column, "--time-column", "numbers or dates")
+    return _role_values(frame, config.time_column, "--time-column")[0]

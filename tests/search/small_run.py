@@ -99,7 +99,9 @@ def candidates(*params: Mapping[str, Any], engine: str = "fake") -> tuple[Candid
 
 
 def make_studies(*engines: str, seed: int = 0) -> Studies:
-    return Studies({(name, "plain"): SPACE for name in engines or ("fake",)}, seed=seed)
+    return Studies(
+        {(name, "plain"): SPACE for name in engines or ("fake",)}, seed=seed, baseline_loss=0.7
+    )
 
 
 def make_race(

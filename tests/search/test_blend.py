@@ -142,7 +142,6 @@ def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
     assert choice.score_crossfitted == pytest.approx(choice.score, abs=0.06)
 
 
-@pytest.mark.xfail(strict=True, reason="_crossfitted scores the mean of the repeats' models")
 @pytest.mark.usefixtures("fake")
 def test_crossfitted_score_of_repeats_is_of_one_model_too(tmp_path: Path) -> None:
     data = make_data(n=900, folds=3, repeats=3)

@@ -68,7 +68,9 @@ def test_hastened_entry_learns_faster_and_costs_less(factor: float) -> None:
         (rate,) = set(entry.params) & {"learning_rate", "eta"}
         assert entry.params[rate] < fast.params[rate] <= 0.3
         assert {**fast.params, rate: 0} == {**entry.params, rate: 0}
-        assert fast.cost == pytest.approx(entry.cost / min(factor, MOST_HASTE))
+        faster = fast.params[rate] / entry.params[rate]
+        assert faster == pytest.approx(min(factor, MOST_HASTE, 0.3 / entry.params[rate]))
+        assert fast.cost == pytest.approx(entry.cost / faster)
         assert fast.origin == HASTENED
 
 

@@ -149,7 +149,7 @@ def test_wait_comes_back_in_time_without_a_report(start: Start, tmp_path: Path) 
 
 def test_engine_that_cannot_be_imported_is_an_error_that_names_it(start: Start) -> None:
     executor = start(engines=("nonesuch",))
-    with pytest.raises(ConfigError, match=r"could not start\..*Unknown engine 'nonesuch'"):
+    with pytest.raises(ConfigError, match="Unknown engine 'nonesuch'"):
         collect(executor, 1)
 
 

@@ -236,7 +236,7 @@ def test_failed_fold_after_a_hopeless_one_changes_nothing(arena: Arena) -> None:
 
 
 def test_engine_without_a_space_ends_the_race_when_its_portfolio_is_tried(arena: Arena) -> None:
-    studies = Studies({("fake", "plain"): {}}, seed=0)
+    studies = Studies({("fake", "plain"): {}}, seed=0, baseline_loss=50.0)
     race = arena(trials=3, portfolio=candidates(GOOD), studies=studies)
     assert [trial.state for trial in race.run()] == ["done"]
 

@@ -29,7 +29,7 @@ def run(studies: Studies, n: int, losses: dict[str, float], **how: Any) -> list[
 
 
 def test_asked_candidate_is_complete_and_within_its_space() -> None:
-    for candidate in run(Studies(TWO, seed=0), 12, {"one": 0.0, "two": 0.0}):
+    for candidate in run(Studies(TWO, seed=0, baseline_loss=50.0), 12, {"one": 0.0, "two": 0.0}):
         assert candidate.origin == "optuna"
         assert candidate.recipe == "plain"
         assert candidate.params.keys() == SPACE.keys()
@@ -48,26 +48,26 @@ def both_seen(studies: Studies) -> Studies:
 
 def test_same_seed_asks_the_same_and_another_does_not() -> None:
     losses = {"one": 0.0, "two": 0.3}
-    first = run(Studies(TWO, seed=3), 15, losses)
-    assert run(Studies(TWO, seed=3), 15, losses) == first
-    assert run(Studies(TWO, seed=4), 15, losses) != first
+    first = run(Studies(TWO, seed=3, baseline_loss=50.0), 15, losses)
+    assert run(Studies(TWO, seed=3, baseline_loss=50.0), 15, losses) == first
+    assert run(Studies(TWO, seed=4, baseline_loss=50.0), 15, losses) != first
 
 
 def test_search_comes_closer_to_what_works() -> None:
-    asked = run(Studies({("one", "plain"): SPACE}, seed=0), 60, {"one": 0.0})
+    asked = run(Studies({("one", "plain"): SPACE}, seed=0, baseline_loss=50.0), 60, {"one": 0.0})
     far = [abs(math.log(candidate.params["rate"] / 0.1)) for candidate in asked]
     assert sum(far[-15:]) < 0.6 * sum(far[:15])
 
 
 def test_better_engine_gets_more_trials_but_not_all() -> None:
-    studies = both_seen(Studies(TWO, seed=0))
+    studies = both_seen(Studies(TWO, seed=0, baseline_loss=50.0))
     share = Counter(c.engine for c in run(studies, 40, {"one": 0.0, "two": 2.0}))
     assert share["one"] > 2 * share["two"]
     assert share["two"] >= 2
 
 
 def test_equal_engines_take_turns() -> None:
-    studies = both_seen(Studies(TWO, seed=0))
+    studies = both_seen(Studies(TWO, seed=0, baseline_loss=50.0))
     asked = []
     for _ in range(10):
         found = studies.ask()
@@ -78,7 +78,7 @@ def test_equal_engines_take_turns() -> None:
 
 
 def test_slow_engine_gets_fewer_trials() -> None:
-    studies = both_seen(Studies(TWO, seed=0))
+    studies = both_seen(Studies(TWO, seed=0, baseline_loss=50.0))
     engines = []
     for _ in range(30):
         found = studies.ask(seconds=lambda c: 16.0 if c.engine == "one" else 1.0)
@@ -89,18 +89,18 @@ def test_slow_engine_gets_fewer_trials() -> None:
 
 
 def test_only_what_is_allowed_is_asked() -> None:
-    studies = Studies(TWO, seed=0)
+    studies = Studies(TWO, seed=0, baseline_loss=50.0)
     engines = {
         c.engine for c in run(studies, 6, {"two": 9.0}, allowed=lambda c: c.engine == "two")
     }
     assert engines == {"two"}
     assert studies.ask(allowed=lambda c: False) is None
-    assert Studies({}, seed=0).ask() is None
-    assert Studies({("one", "plain"): {}}, seed=0).ask() is None  # nothing to search
+    assert Studies({}, seed=0, baseline_loss=50.0).ask() is None
+    assert Studies({("one", "plain"): {}}, seed=0, baseline_loss=50.0).ask() is None
 
 
 def test_failed_arm_goes_on_to_be_asked_without_harm() -> None:
-    studies = Studies(TWO, seed=0)
+    studies = Studies(TWO, seed=0, baseline_loss=50.0)
     engines = []
     for _ in range(60):
         found = studies.ask()
@@ -115,7 +115,7 @@ def test_failed_arm_goes_on_to_be_asked_without_harm() -> None:
 
 
 def test_pruned_trial_teaches_its_sampler_but_is_not_the_best_of_its_arm() -> None:
-    studies = Studies(TWO, seed=0)
+    studies = Studies(TWO, seed=0, baseline_loss=50.0)
     first = studies.ask(allowed=lambda c: c.engine == "one")
     assert first is not None
     studies.tell(first, -100.0, pruned=True)  # of a few folds only
@@ -128,7 +128,7 @@ def test_pruned_trial_teaches_its_sampler_but_is_not_the_best_of_its_arm() -> No
 
 
 def test_portfolio_trial_counts_and_is_clipped_into_the_space() -> None:
-    studies = Studies(TWO, seed=0)
+    studies = Studies(TWO, seed=0, baseline_loss=50.0)
     studies.seen(Candidate("one", "plain", {"rate": 5.0, "depth": 4, "extra": True}), 0.5)
     studies.seen(
         Candidate("one", "plain", {"rate": 0.1}), 0.4
@@ -144,7 +144,7 @@ def test_portfolio_trial_counts_and_is_clipped_into_the_space() -> None:
 
 @pytest.mark.parametrize("loss", [0.0, 1e-9, 1e12])
 def test_arms_of_one_loss_are_no_division_by_zero(loss: float) -> None:
-    studies = Studies(TWO, seed=0)
+    studies = Studies(TWO, seed=0, baseline_loss=50.0)
     for engine in ("one", "two"):
         studies.seen(Candidate(engine, "plain", {}), loss)
     assert studies.ask() is not None

@@ -117,7 +117,6 @@ def test_another_seed_differs(first: FitResult, run: Run) -> None:
     assert not np.array_equal(other.predictor.margin(rows), first.predictor.margin(rows))
 
 
-@pytest.mark.xfail(strict=True, reason="_spread_over deals boosters, so sums round otherwise")
 def test_explanations_do_not_depend_on_the_workers(first: FitResult, run: Run) -> None:
     name = "explanations/global.json"
     assert (run(workers=1).path / name).read_bytes() == (first.path / name).read_bytes()

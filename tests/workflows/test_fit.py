@@ -220,18 +220,7 @@ def test_weights_enter_training_and_score(fit: Fit) -> None:
     assert plain.score < 0.7
 
 
-@pytest.mark.parametrize(
-    "dtype",
-    [
-        "float64",
-        pytest.param(
-            "object",
-            marks=pytest.mark.xfail(
-                strict=True, reason="_role_values infers a kind where numbers are needed"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("dtype", ["float64", "object"])
 @pytest.mark.parametrize(
     ("cell", "message"), [(-1.0, "is negative in row 1"), (np.nan, "is missing in row 1")]
 )
@@ -242,7 +231,6 @@ def test_bad_weights_are_named(cell: float, message: str, dtype: str, fit: Fit) 
         fit(table, weight_column="w")
 
 
-@pytest.mark.xfail(strict=True, reason="_weights takes one distinct value for equal weights")
 @pytest.mark.parametrize(
     ("cell", "message"),
     [(0.0, "is zero in every row"), (-1.0, "is negative in row 1"), ("heavy", "--weight-column")],
