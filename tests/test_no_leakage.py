@@ -103,7 +103,7 @@ def cross_validated(
             scorer,
             rules,
             candidates=(candidate,),
-            studies=Studies({}, seed=0),
+            studies=Studies({}, seed=0, baseline_loss=0.7),
             costs=Costs(1.0),
             folder=folder / f"trials_{i}",
             journal=journal,
