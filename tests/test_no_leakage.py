@@ -24,7 +24,7 @@ from automl.features.recipes import plan_recipes
 from automl.ledger import Ledger
 from automl.metrics._lookup import get_metric
 from automl.model.link import Link
-from automl.search.baseline import baseline_margins, objective_loss
+from automl.search.baseline import baseline_margins, objective_losses
 from automl.search.candidates import Candidate
 from automl.search.costs import Costs
 from automl.search.executors.inline import InlineExecutor
@@ -70,6 +70,7 @@ def run_data(seed: int) -> RunData:
         y=y,
         weight=None,
         groups=table.duplicates,
+        times=None,
         splits=folds.splits,
         task=Task.BINARY,
         n_classes=2,
@@ -94,7 +95,7 @@ def cross_validated(
     executor = InlineExecutor()
     executor.open(folder / "store")
     scorer = Scorer(get_metric("roc_auc"), Task.BINARY, Link("logit"), data.y, None, data.splits)
-    baseline = objective_loss(data, baseline_margins(data))
+    baseline = objective_losses(data, baseline_margins(data))
     for i, candidate in enumerate(candidates):
         journal = Journal(folder / "journal.jsonl")
         rules = RaceRules(1, lambda: float("inf"), 2000, 40, data.seed, False, baseline)

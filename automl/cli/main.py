@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ COMMANDS = "automl.cli.commands"
 # The order of a first reading; commands that are not named here follow by name.
 _FIRST = ("fit", "predict", "evaluate", "explain", "show")
 
-_MISTAKE, _BUG, _INTERRUPTED = 2, 1, 130
+_MISTAKE, _BUG, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
 _DISK = {
     errno.ENOSPC: "No space is left on the disk",
     errno.EROFS: "The file system is read-only",
@@ -108,6 +109,8 @@ def run() -> int:
 
     use_lean_imports()
     mend_streams()
+    # As an exception it runs through every `with`: no half-written folder stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     return main()
 
 

@@ -55,6 +55,7 @@ class Folds:
     singletons: classes that are never validated: one row, or one set of rows that must stay
         together, holds them.
     rare: other classes with fewer rows than folds; only some folds validate them.
+    repeat_share: share of new rows that the splits' echoes stand for (`data.echo`).
     """
 
     splits: tuple[Split, ...]
@@ -65,6 +66,7 @@ class Folds:
     n_repeats: int = 1
     singletons: tuple[int, ...] = ()
     rare: tuple[int, ...] = ()
+    repeat_share: float = 0.0
 
     def messages(self, classes: Sequence[str]) -> tuple[str, ...]:
         """All warnings, those about classes included; `classes` are the names by class index."""

@@ -94,6 +94,7 @@ class Booster(Protocol):
     engine: str
     n_trees: int  # boosting rounds used to predict, counted from 1
     curve: NDArray[np.float64]  # (n_trained,) validation loss after each round; empty without
+    threads: int  # cores that margins and contributions use; 1 at first
 
     def margin(self, matrix: Matrix, n_trees: int | None = None) -> NDArray[np.float64]:
         """(n, k) raw scores before the link, from the first `n_trees` rounds (default all)."""

@@ -38,8 +38,8 @@ def baseline_margins(data: RunData) -> Floats:
     )
 
 
-def objective_loss(data: RunData, stacked: Floats) -> float:
-    """Mean over splits of the objective's loss of stacked margins, as in boosters' curves."""
+def objective_losses(data: RunData, stacked: Floats) -> list[float]:
+    """The objective's loss of stacked margins in each split, as in boosters' curves."""
     losses, start = [], 0
     for split in data.splits:
         margin = stacked[start : start + len(split.scored)]
@@ -47,7 +47,7 @@ def objective_loss(data: RunData, stacked: Floats) -> float:
         y = data.y[split.scored]
         weight = None if data.weight is None else data.weight[split.scored]
         losses.append(_loss(data, y, margin, weight))
-    return float(np.mean(losses))
+    return losses
 
 
 def _loss(data: RunData, y: Floats, margin: Floats, weight: Floats | None) -> float:

@@ -46,8 +46,6 @@ def greedy_blend(
     A round must lower the loss by `tolerance` x `scale`; `scale` is the loss that the best single
     member saves against the baseline, so the tolerance has no units. A name that is not in the
     blend yet must lower it by its price more, in units of the same: what it costs to predict.
-    Members with less than 3 % of the weight buy nothing that can be told from noise and are left
-    out at the end.
     """
     names = list(margins)
     losses = {name: loss(np.asarray(margins[name], dtype=np.float64)) for name in names}
@@ -73,16 +71,8 @@ def greedy_blend(
             best, best_counts, waited = found, dict(counts), 0
         if waited == _WAIT:
             break
-    return _without_small(best_counts, margins, loss)
-
-
-def _without_small(
-    counts: Mapping[str, int], margins: Mapping[str, NDArray[np.floating]], loss: Loss
-) -> Blend:
-    total = sum(counts.values())
-    kept = {name: count for name, count in counts.items() if count / total >= 0.03}
-    total = sum(kept.values())
-    weights = {name: count / total for name, count in kept.items()}
+    total_count = sum(best_counts.values())
+    weights = {name: count / total_count for name, count in best_counts.items()}
     return Blend(weights, loss(blended(weights, margins)))
 
 

@@ -69,7 +69,7 @@ class Candidates:
         for trial in trials:
             candidate, pruned = trial.candidate, trial.state == "pruned"
             self._count(trial)
-            loss = trial.early_loss(trial.pruned_after) if pruned else trial.objective_loss
+            loss = trial.objective_loss  # of a pruned trial: what it would likely have been
             if candidate.study_trial is not None:
                 self._studies.tell(candidate, loss, pruned=pruned)
             elif loss is not None and not pruned:

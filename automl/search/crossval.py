@@ -26,6 +26,7 @@ from automl import plugins
 from automl.engines.base import Booster, Engine, FitSetup, Prepared
 from automl.features.matrix import IntArray, Matrix, origin_weights
 from automl.features.recipes import FittedRecipe, fit_recipe, load_recipe
+from automl.search.stopping import stopping_rows
 from automl.search.store import RunData, save_array
 
 Floats = NDArray[np.float64]
@@ -46,7 +47,9 @@ class FoldTrainer:
 
     def __init__(self, data: RunData, *, cache_size: int = 3) -> None:
         self.data = data
-        self._prepared: OrderedDict[tuple[str, str, int], tuple[Prepared, Matrix]] = OrderedDict()
+        self._prepared: OrderedDict[tuple[str, str, int], tuple[Prepared, FittedRecipe | None]] = (
+            OrderedDict()
+        )
         self._recipes: OrderedDict[tuple[str, int], tuple[FittedRecipe, Matrix]] = OrderedDict()
         # Boosters of folds that wait to be finished, by file: most need not be loaded again.
         self._trained: OrderedDict[str, Booster] = OrderedDict()
@@ -69,16 +72,17 @@ class FoldTrainer:
 
     def fit_fold(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Train one split and save all trees: {"curve", "n_trained", "by_clock"}."""
-        split = self.data.splits[task["split"]]
-        train, stop = self._stopping_rows(split.train, split.scored)
+        split = int(task["split"])
+        train, stop = stopping_rows(self.data, split)
         clock = _Clock(task.get("time_limit"))
         setup = self._setup(task, clock, patience=int(task["patience"]))
-        prepared, matrix = self._prepare(task, int(task["split"]), split.train, setup)
+        prepared, recipe = self._prepare(task, split, train, setup)
         booster = load_engine(task["engine"]).fit(
             prepared, train, stop, params=task["params"], setup=setup
         )
+        booster.threads = self.data.threads
         booster.save(Path(task["model"]))
-        self._save_recipe(task, int(task["split"]))
+        _save_recipe(task, recipe)
         self._trained[task["model"]] = booster
         while len(self._trained) > 2 * len(self.data.splits):
             self._trained.popitem(last=False)
@@ -95,7 +99,9 @@ class FoldTrainer:
         """
         split, path, n_trees = int(task["split"]), Path(task["model"]), int(task["n_trees"])
         booster = self._trained.pop(str(path), None) or self._load(task["engine"], path)
-        matrix = self._matrix_of(task["recipe"], split, self.data.splits[split].scored)
+        matrix = self.data.matrix.take(self.data.splits[split].scored)
+        if task["recipe_file"] is not None:
+            matrix = _read_recipe(Path(task["recipe_file"])).transform(matrix)
         started = time.perf_counter()
         margin = booster.margin(matrix, n_trees)
         predict_seconds = time.perf_counter() - started
@@ -109,12 +115,12 @@ class FoldTrainer:
         rows = np.arange(self.data.matrix.n_rows)
         clock = _Clock(task.get("time_limit"))
         setup = self._setup(task, clock, patience=0)
-        prepared, _ = self._prepare(task, -1, rows, setup)
+        prepared, recipe = self._prepare(task, -1, rows, setup)
         booster = load_engine(task["engine"]).fit(
             prepared, rows, None, params=task["params"], setup=setup
         )
         booster.save(Path(task["model"]))
-        self._save_recipe(task, -1)
+        _save_recipe(task, recipe)
         return {"n_trained": int(booster.n_trees), "by_clock": clock.rang}
 
     def contributions(self, task: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,27 +170,19 @@ class FoldTrainer:
             seconds_left=clock.left,
         )
 
-    def _stopping_rows(self, train: IntArray, scored: IntArray) -> tuple[IntArray, IntArray]:
-        """(rows to train on, rows whose loss is the curve) of one split."""
-        share = self.data.inner_stop
-        if not share:
-            return train, scored
-        rng = np.random.default_rng(self.data.seed)
-        held = np.zeros(len(train), dtype=bool)
-        held[rng.permutation(len(train))[: max(1, int(len(train) * share))]] = True
-        return train[~held], train[held]
-
     def _prepare(
         self, task: Mapping[str, Any], split: int, train: IntArray, setup: FitSetup
-    ) -> tuple[Prepared, Matrix]:
+    ) -> tuple[Prepared, FittedRecipe | None]:
         """Binned data: one for all splits of the plain recipe, one per split of the others."""
         recipe = task["recipe"]
         key = (task["engine"], recipe, -2 if recipe == PLAIN else split)
         if key not in self._prepared:
-            matrix = self._recipe(recipe, split, train)[1] if recipe != PLAIN else self.data.matrix
+            fitted, matrix = None, self.data.matrix
+            if recipe != PLAIN:
+                fitted, matrix = self._recipe(recipe, split, train)
             engine = load_engine(task["engine"])
             prepared = engine.prepare(matrix, self.data.y, self.data.weight, setup=setup)
-            self._prepared[key] = (prepared, matrix)
+            self._prepared[key] = (prepared, fitted)
             while len(self._prepared) > self._cache_size:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(key)
@@ -211,20 +209,9 @@ class FoldTrainer:
         self._recipes.move_to_end(key)
         return self._recipes[key]
 
-    def _matrix_of(self, recipe: str, split: int, rows: IntArray) -> Matrix:
-        if recipe == PLAIN:
-            return self.data.matrix.take(rows)
-        train = self.data.splits[split].train
-        return self._recipe(recipe, split, train)[0].transform(self.data.matrix.take(rows))
-
-    def _save_recipe(self, task: Mapping[str, Any], split: int) -> None:
-        if task["recipe"] == PLAIN:
-            return
-        fitted, _ = self._recipes[(task["recipe"], split)]
-        Path(task["recipe_file"]).write_text(json.dumps(fitted.to_json()), encoding="utf-8")
-
     def _load(self, engine: str, path: Path) -> Booster:
         booster: Booster = load_engine(engine).load(path, n_outputs=self.data.n_outputs)
+        booster.threads = self.data.threads
         return booster
 
 
@@ -240,6 +227,11 @@ class _Clock:
     @property
     def rang(self) -> bool:
         return self.left() <= 0
+
+
+def _save_recipe(task: Mapping[str, Any], recipe: FittedRecipe | None) -> None:
+    if recipe is not None:
+        Path(task["recipe_file"]).write_text(json.dumps(recipe.to_json()), encoding="utf-8")
 
 
 def _read_recipe(path: Path) -> FittedRecipe:

@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from automl.search.crossval import PLAIN, choose_tree_counts, load_engine
 from automl.search.executors.base import Executor, Report
 from automl.search.journal import Journal
 from automl.search.portfolio import HASTENED, Candidate
-from automl.search.pruning import pruned_after
+from automl.search.pruning import likely_loss, pruned_after
 from automl.search.scoring import Scorer, mean_score
 from automl.search.studies import Studies
 from automl.search.trial import FoldRun, Trial
@@ -47,7 +47,8 @@ class RaceRules:
     without a time budget; it may shrink as the race learns what the rest will cost. With both,
     the clock only ends the race.
     spare: seconds after that, kept for explanations, which the first model may use up.
-    inner_stop: see `RunData`.  baseline_loss: objective loss of the constant prediction.
+    inner_stop: see `RunData`.  baseline_losses: objective loss of the constant prediction in each
+    split.
     """
 
     trials: int | None
@@ -56,8 +57,13 @@ class RaceRules:
     patience: int
     seed: int
     inner_stop: bool
-    baseline_loss: float
+    baseline_losses: Sequence[float]
     spare: float = 0.0
+
+    @property
+    def baseline_loss(self) -> float:
+        """Mean over the splits."""
+        return float(np.mean(self.baseline_losses))
 
     @property
     def reads_clock(self) -> bool:
@@ -281,6 +287,7 @@ class Race:
             "split": fold.split,
             "model": str(fold.model),
             "n_trees": fold.n_trees,
+            "recipe_file": None if fold.recipe_file is None else str(fold.recipe_file),
             "oof": str(trial.oof_file(fold.split)),
         }
 
@@ -383,8 +390,9 @@ class Race:
             return False
         first = trial.number if self.rules.reads_clock else trial.number - trial.number % BATCH
         rivals = [t for t in self.trials[:first] if t.state == "done"]
-        trial.pruned_after = pruned_after(trial, rivals, self.rules.baseline_loss)
+        trial.pruned_after = pruned_after(trial, rivals, self.rules.baseline_losses)
         if trial.pruned_after:
+            trial.objective_loss = likely_loss(trial, rivals, trial.pruned_after)
             self._close(trial, "pruned")
         return trial.pruned_after > 0
 

@@ -86,7 +86,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         pooled=pooled,
         score=mean_score(fold_scores),
         fold_scores=fold_scores,
-        score_crossfitted=_crossfitted(members, chooser, crossfit_seconds),
+        score_crossfitted=_crossfitted(members, chooser, baseline_loss, crossfit_seconds),
     )
 
 
@@ -159,7 +159,10 @@ def golden_section(
 
 
 def _crossfitted(
-    margins: Mapping[str, NDArray[np.float32]], chooser: Scorer, seconds: float
+    margins: Mapping[str, NDArray[np.float32]],
+    chooser: Scorer,
+    baseline_loss: float,
+    seconds: float,
 ) -> float | None:
     """Mean over splits of the score of a blend whose weights never saw the split's rows.
 
@@ -177,13 +180,14 @@ def _crossfitted(
         each = time.perf_counter() - started
         if each * len(chooser.splits) * len(pools) * _USUAL_ROUNDS > seconds:
             return None
+    scale = max(baseline_loss - min(chooser.loss(pool) for pool in pools.values()), 1e-12)
     scores = []
     for k, split in enumerate(chooser.splits):
         if split.repeat != repeat:
             continue
         rest = np.flatnonzero(~np.isin(chooser.rows % chooser.n_rows, split.valid))
         others = {name: pool[rest] for name, pool in pools.items()}
-        weights = greedy_blend(others, partial(chooser.loss, sample=rest)).weights
+        weights = greedy_blend(others, partial(chooser.loss, sample=rest), scale=scale).weights
         threshold = chooser.threshold(blended(weights, others), rest)
         scores.append(chooser.split_scores(blended(weights, margins), threshold)[k])
     return mean_score(scores)

@@ -47,7 +47,7 @@ def pursue(
     )
     training = weight
     if task.is_classification and balanced:
-        training = _times(training, _class_weights(y))
+        training = _times(training, _class_weights(y, weight))
     if metric.relative:
         typical = float(np.median(np.abs(y)))
         floor = np.maximum(np.abs(y), 0.01 * typical if typical > 0 else 1.0)
@@ -63,11 +63,12 @@ def pursue(
     )
 
 
-def _class_weights(y: Floats) -> Floats:
+def _class_weights(y: Floats, weight: Floats | None) -> Floats:
+    """(n,) factors after which every class has the same total weight."""
     codes = y.astype(np.int64)
-    counts = np.bincount(codes)
-    share = len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return np.asarray(share[codes], dtype=np.float64)
+    mass = np.bincount(codes, weights=weight)
+    factor = mass.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
+    return np.asarray(factor[codes], dtype=np.float64)
 
 
 def _times(weight: Floats | None, factor: Floats) -> Floats:

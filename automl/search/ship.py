@@ -20,6 +20,7 @@ from automl.search.store import RunData, save_array
 from automl.search.trial import Trial
 
 Floats = NDArray[np.float64]
+GRACE = 0.15  # seconds that a task may take past its limit before it is killed
 _PROBE_ROWS = 8
 _SHAP_TASKS = 8
 _SHAP_SHARE = 0.7  # of the seconds left, as a guard against a probe that ran undisturbed
@@ -45,10 +46,11 @@ def refit_members(
     folder: Path,
     seed: int,
     seconds_left: Callable[[], float],
-) -> tuple[list[MemberFiles], bool]:
+) -> tuple[list[MemberFiles] | None, bool]:
     """Each member as one model of all rows, and whether the clock cut any of them short.
 
-    The tree count is the folds' mean, scaled by the rows that a split did not train on.
+    The tree count is the folds' mean, scaled by the rows that a split did not train on. None
+    where the clock left no model of one of them. Raises SearchError if a refit fails.
     """
     by_name = {trial.name: trial for trial in trials}
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,19 +67,14 @@ def refit_members(
                 "params": dict(trial.candidate.params),
                 "seed": seed,
                 "max_trees": refit_trees(trial, data),
-                "time_limit": _finite(seconds_left()),
                 "model": str(model),
                 "recipe_file": None if recipe_file is None else str(recipe_file),
             }
         )
         members.append((trial, weight, model, recipe_file))
     reports = run_all(executor, tasks, seconds_left=seconds_left)
-    lost = [report for report in reports if report.result is None]
-    if lost:
-        raise SearchError(
-            f"Refitting {lost[0].task['engine']} on all rows failed: {lost[0].error}",
-            hint="Give it more time, or leave out --refit.",
-        )
+    if not _all_there(reports, "Refitting on all rows"):
+        return None, True
     cut = any(report.result["by_clock"] for report in reports if report.result is not None)
     return [
         _member(trial, weight, ((model, _recipe(recipe_file)),))
@@ -115,7 +112,7 @@ class BlendShap:
     rows: NDArray[np.int64]
 
 
-def blend_shap(
+def blend_shap(  # noqa: PLR0913 - the model, its data and workers, and what may be spent
     members: Sequence[MemberFiles],
     data: RunData,
     executor: Executor,
@@ -123,12 +120,13 @@ def blend_shap(
     n_columns: int,
     folder: Path,
     max_rows: int,
+    probe: bool,
     seconds_left: Callable[[], float],
 ) -> BlendShap | None:
     """Contributions of as many random training rows as there is time for; None if for none.
 
-    Without a time limit, `max_rows` (a fixed number) are explained; with one, a probe of a few
-    rows measures the cost of a row first.
+    `max_rows` are explained, or with `probe` as many of them as there is time for, by the cost of
+    a few rows that are explained first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(data.seed)
@@ -137,7 +135,7 @@ def blend_shap(
     boosters = _dealt(members, folder)
     limit = len(rows)
     values: Floats | None = None
-    if math.isfinite(seconds_left()):
+    if probe:
         limit = min(limit, _PROBE_ROWS)
         values, cost = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
         affordable = int(_SHAP_SHARE * seconds_left() / max(cost, 1e-7))
@@ -175,9 +173,9 @@ def _shap_pass(
         if part
     ]
     reports = run_all(executor, tasks, seconds_left=seconds_left)
-    results = [report.result for report in reports if report.result is not None]
-    if len(results) < len(tasks):
+    if not _all_there(reports, "Computing SHAP values"):
         return None, math.inf
+    results = [report.result for report in reports if report.result is not None]
     parts = [np.load(str(task["output"]), allow_pickle=False) for task in tasks]
     cost = sum(result["row_seconds"] for result in results) / executor.n_workers
     return np.sum(parts, axis=0), cost
@@ -210,27 +208,42 @@ def _dealt(members: Sequence[MemberFiles], folder: Path) -> list[list[dict[str, 
 
 def run_all(
     executor: Executor,
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Sequence[dict[str, Any]],
     *,
     seconds_left: Callable[[], float],
 ) -> list[Report]:
-    """The reports of all tasks, in the order of `tasks`; those not ended in time say so."""
+    """The reports of all tasks, in the order of `tasks`; those not ended in time say so.
+
+    Each task gets a fair share of the seconds that are left when it starts as its "time_limit".
+    """
     waiting = list(tasks)
     reports: list[Report] = []
     order = {id(task): i for i, task in enumerate(tasks)}
-    while waiting or len(reports) < len(tasks):
+    while len(reports) < len(tasks):
         while waiting and executor.idle:
-            executor.submit(waiting.pop(0))
-        left = seconds_left()
-        found = executor.wait(None if math.isinf(left) else max(left, 0.0))
+            waves = math.ceil(len(waiting) / executor.n_workers)
+            task = waiting.pop(0)
+            left = seconds_left()
+            task["time_limit"] = None if math.isinf(left) else max(left, 0.0) / waves
+            executor.submit(task)
+        hard = seconds_left() + GRACE
+        found = executor.wait(None if math.isinf(hard) else max(hard, 0.0))
         # A fold of a pruned trial may still come in from the race: it is nobody's any more.
         reports += [report for report in found if id(report.task) in order]
-        if seconds_left() <= 0 and len(reports) < len(tasks):
+        if seconds_left() + GRACE <= 0 and len(reports) < len(tasks):
             executor.stop_running()
             reports += [r for r in executor.wait(0.0) if id(r.task) in order]
             reports += [Report(task, None, "out of time", stopped=True) for task in waiting]
             break
     return sorted(reports, key=lambda report: order[id(report.task)])
+
+
+def _all_there(reports: Sequence[Report], what: str) -> bool:
+    """False if the clock stopped some; raises SearchError if one failed by itself."""
+    for report in reports:
+        if report.result is None and not report.stopped:
+            raise SearchError(f"{what} failed: {report.error}")
+    return all(report.result is not None for report in reports)
 
 
 def _member(
@@ -251,7 +264,3 @@ def _recipe(path: Path | None) -> dict[str, Any] | None:
         return None
     recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return recipe
-
-
-def _finite(seconds: float) -> float | None:
-    return None if math.isinf(seconds) else max(seconds, 0.01)

@@ -30,6 +30,7 @@ class RunData:
 
     y: (n,) training target, after the link's inverse.  weight: (n,) training weights or None.
     groups: (n,) ids; rows of one id must not be on both sides of an inner fold.
+    times: (n,) order of the rows, or None; an inner fold then holds the latest.
     plans: recipe name -> its plan (`features.recipes.plan_recipes`).
     inner_stop: share of a split's training rows held back to stop training, where the split has
         no sibling whose curve could choose its tree count; 0 otherwise.
@@ -39,6 +40,7 @@ class RunData:
     y: NDArray[np.float64]
     weight: NDArray[np.float64] | None
     groups: NDArray[np.int64]
+    times: NDArray[np.float64] | None
     splits: tuple[Split, ...]
     task: Task
     n_classes: int
@@ -61,6 +63,8 @@ class RunData:
         save_array(folder / "groups.npy", self.groups)
         if self.weight is not None:
             save_array(folder / "weight.npy", self.weight)
+        if self.times is not None:
+            save_array(folder / "times.npy", self.times)
         for i, split in enumerate(self.splits):
             save_array(folder / f"train_{i}.npy", split.train)
             save_array(folder / f"valid_{i}.npy", split.valid)
@@ -68,6 +72,7 @@ class RunData:
         context = {
             "features": [feature.to_json() for feature in self.matrix.features],
             "weighted": self.weight is not None,
+            "timed": self.times is not None,
             "repeats": [split.repeat for split in self.splits],
             "task": self.task.value,
             "n_classes": self.n_classes,
@@ -99,6 +104,7 @@ class RunData:
             y=_array(folder / "y.npy"),
             weight=_array(folder / "weight.npy") if context["weighted"] else None,
             groups=_array(folder / "groups.npy"),
+            times=_array(folder / "times.npy") if context["timed"] else None,
             splits=splits,
             task=Task(context["task"]),
             n_classes=context["n_classes"],

@@ -106,7 +106,7 @@ class Studies:
             state = self._arms[arm]
             gap = _UNTRIED if state.asked < _CHANCES else 1.0
             if np.isfinite(state.best):
-                gap = (state.best - best) / gain
+                gap = min((state.best - best) / gain, 1.0)
             return (state.asked + 1) * np.exp(_STEEP * gap) * arms[arm] ** 0.5, arm
 
         arm = min(arms, key=stride)

@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,11 +22,14 @@ from automl.errors import AutoMLError
 def main() -> None:
     """Serve tasks until the input closes."""
     answers = _own_stdout()
-    tasks: queue.Queue[dict[str, Any]] = queue.Queue()
+    tasks: queue.Queue[tuple[float, dict[str, Any]]] = queue.Queue()
     threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
     trainer: Any = None
     while True:
-        task = tasks.get()
+        arrived, task = tasks.get()
+        if task.get("time_limit") is not None:
+            # A task may have waited for imports; its time ran all the same.
+            task["time_limit"] -= time.monotonic() - arrived
         try:
             if task["kind"] == "warm":
                 result = _warm_up(task["engines"])
@@ -58,9 +62,9 @@ def _own_stdout() -> TextIO:
     return answers
 
 
-def _read_tasks(tasks: queue.Queue[dict[str, Any]]) -> None:
+def _read_tasks(tasks: queue.Queue[tuple[float, dict[str, Any]]]) -> None:
     for line in sys.stdin:
-        tasks.put(json.loads(line))
+        tasks.put((time.monotonic(), json.loads(line)))
     # The parent is gone or done with us. Native code may be training: leave without waiting.
     os._exit(0)
 

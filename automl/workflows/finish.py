@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from automl.search.race import Race
 from automl.search.scoring import mean_score, spread_of
 from automl.search.select import Choice, choose
 from automl.search.setup import Goal
-from automl.search.ship import BlendShap, blend_shap, fold_members, refit_members
+from automl.search.ship import GRACE, BlendShap, blend_shap, fold_members, refit_members
 from automl.search.store import RunData
 from automl.workflows import result as files
 from automl.workflows.output import RunFolder
@@ -68,7 +68,7 @@ class Finish:
         journal.write("result", weights=dict(choice.weights), score=choice.score)
         self._write(outcome, choice, members, importance)
         self.race.executor.close()
-        return outcome
+        return replace(outcome, seconds=self.plan.budget.spent())
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -77,7 +77,7 @@ class Finish:
         done = self.race.done
         if not done:
             raise self.plan.too_small(self.plan.budget.seconds or 0.0)
-        trees = [fold.n_trees for trial in done for fold in trial.prefix() if fold.by_clock]
+        trees = [np.mean([fold.n_trees for fold in trial.prefix()]) for trial in done]
         if all(trial.by_clock for trial in done) and max(trees) < _LEAST_TREES:
             raise self.plan.too_small(self.plan.budget.seconds or 0.0)
 
@@ -101,6 +101,12 @@ class Finish:
         )
         parts = " + ".join(f"{w:.2f} {name}" for name, w in choice.weights.items())
         self.ledger.add("blend", f"ships: {parts}", f"{len(self.race.done)} finished trials")
+        cut = [t for t in self.race.done if t.name in choice.weights and t.by_clock]
+        for trial in cut:
+            count = int(np.mean([fold.n_trees for fold in trial.prefix()]))
+            self.ledger.add(
+                "blend", f"the clock cut {trial.name} at about {count} trees", warning=True
+            )
         if choice.link.temperature != 1.0:
             self.ledger.add(
                 "blend",
@@ -126,7 +132,7 @@ class Finish:
         def left() -> float:
             if not self.plan.budget.limited:
                 return math.inf
-            return self.plan.budget.left() - self.plan.explain_seconds() - END_SECONDS
+            return self.plan.budget.left() - self.plan.explain_seconds() - END_SECONDS - GRACE
 
         members, cut = refit_members(
             self.race.done,
@@ -137,6 +143,14 @@ class Finish:
             seed=self.config.seed,
             seconds_left=left,
         )
+        self.race.ended_by_clock |= cut
+        if members is None:
+            self.ledger.add(
+                "blend",
+                "no time was left to refit on all rows; the models of the folds ship instead",
+                warning=True,
+            )
+            return fold_members(self.race.done, choice.weights)
         why = "--refit" if self.config.refit else f"{self.folds.scheme} validation"
         self.ledger.add("blend", "members are refitted on all rows", why)
         if cut:
@@ -149,7 +163,7 @@ class Finish:
         limited = self.plan.budget.limited
 
         def left() -> float:
-            return self.plan.budget.left() - END_SECONDS if limited else math.inf
+            return self.plan.budget.left() - END_SECONDS - GRACE if limited else math.inf
 
         shap = blend_shap(
             members,
@@ -158,6 +172,7 @@ class Finish:
             n_columns=len(self.table.schema.columns),
             folder=self.run.path / "shap",
             max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
+            probe=limited and self.race.rules.reads_clock,
             seconds_left=left,
         )
         if shap is None:

@@ -61,9 +61,10 @@ def fit(
             ledger.progress.stage("Reading")
             table = load_training_table(data, config, ledger)
             goal = _goal(table, config, ledger)
-            preprocessor, run_data, folds = _prepare(table, goal, config, executor, ledger)
+            preprocessor, run_data, folds = _prepare(table, goal, config, executor)
             plan = Plan(config, budget, table, goal, engines, executor.n_workers)
-            run_data, folds = plan.within_budget(run_data, folds, ledger)
+            run_data, folds = plan.within_budget(run_data, folds)
+            _tell_folds(folds, table, ledger)
             run_data.write(run.store)
             executor.open(run.store)
             journal = Journal(run.path / "journal.jsonl")
@@ -145,7 +146,7 @@ def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
 
 
 def _prepare(
-    table: TrainingTable, goal: Goal, config: FitConfig, executor: Executor, ledger: Ledger
+    table: TrainingTable, goal: Goal, config: FitConfig, executor: Executor
 ) -> tuple[Preprocessor, RunData, Folds]:
     """The matrix, the folds, and what the workers share."""
     preprocessor, matrix = Preprocessor.fit(table.parsed, table.schema)
@@ -162,22 +163,14 @@ def _prepare(
         times=table.times,
         duplicates=table.duplicates,
     )
-    ledger.add("folds", f"validation: {folds.scheme}, {len(folds.splits)} splits", folds.reason)
-    for message in folds.messages(target.classes):
-        ledger.add("folds", message, warning=True)
     if table.groups is None:
-        folds, share = with_echoes(folds, table.duplicates, target.y, seed=config.seed)
-        if share:
-            ledger.add(
-                "folds",
-                f"choices expect {share:.0%} of new rows to repeat known ones",
-                "as the rows of this table do; reported scores are for rows never seen",
-            )
+        folds = with_echoes(folds, table.duplicates, target.y, seed=config.seed)
     data = RunData(
         matrix=matrix,
         y=goal.y,
         weight=goal.weight,
         groups=table.duplicates if table.groups is None else table.groups,
+        times=table.times,
         splits=folds.splits,
         task=target.task,
         n_classes=len(target.classes),
@@ -189,3 +182,15 @@ def _prepare(
         inner_stop=inner_stop(folds),
     )
     return preprocessor, data, folds
+
+
+def _tell_folds(folds: Folds, table: TrainingTable, ledger: Ledger) -> None:
+    ledger.add("folds", f"validation: {folds.scheme}, {len(folds.splits)} splits", folds.reason)
+    for message in folds.messages(table.target.classes):
+        ledger.add("folds", message, warning=True)
+    if folds.repeat_share:
+        ledger.add(
+            "folds",
+            f"choices expect {folds.repeat_share:.0%} of new rows to repeat known ones",
+            "as the rows of this table do; reported scores are for rows never seen",
+        )

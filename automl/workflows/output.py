@@ -54,14 +54,13 @@ class RunFolder:
             if self._temp_dir is not None:
                 self._make(Path(self._temp_dir).absolute())
                 self.store = Path(tempfile.mkdtemp(prefix="automl-", dir=self._temp_dir))
+            self._write_mark()
         except OSError as error:
             self.remove()
             raise ConfigError(
                 f"Cannot write to '{error.filename or self.path}': {error.strerror}.",
                 hint="Choose another --output or --temp-dir.",
             ) from None
-        mark = {"pid": os.getpid(), "created": psutil.Process().create_time()}
-        (self.path / _MARK).write_text(json.dumps(mark), encoding="utf-8")
         return self
 
     def __exit__(
@@ -71,6 +70,14 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         self.remove()
+
+    def _write_mark(self) -> None:
+        mark = {
+            "pid": os.getpid(),
+            "created": psutil.Process().create_time(),
+            "store": str(self.store.absolute()),
+        }
+        (self.path / _MARK).write_text(json.dumps(mark), encoding="utf-8")
 
     def remove(self) -> None:
         """Remove the run folder, what the workers mapped, and empty folders made for them."""
@@ -86,7 +93,7 @@ class RunFolder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def _refuse_live_run(self) -> None:
-        if not self.path.exists():
+        if not self.path.exists() or not any(self.path.iterdir()):
             return
         try:
             mark: dict[str, Any] = json.loads((self.path / _MARK).read_text(encoding="utf-8"))
@@ -100,6 +107,9 @@ class RunFolder:
                 f"Another run is writing to '{self.bundle}' (process {mark['pid']}).",
                 hint="Wait for it, or choose another --output.",
             )
+        left = Path(str(mark.get("store")))
+        if left.name.startswith("automl-"):
+            shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
 
 
 def _is_alive(mark: dict[str, Any]) -> bool:

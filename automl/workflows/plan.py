@@ -16,7 +16,7 @@ from automl.data.folds import Folds, make_folds
 from automl.engines.base import TableSize
 from automl.errors import ConfigError
 from automl.ledger import Ledger
-from automl.search.baseline import baseline_margins, objective_loss
+from automl.search.baseline import baseline_margins, objective_losses
 from automl.search.costs import Costs
 from automl.search.crossval import load_engine
 from automl.search.executors.base import Executor
@@ -50,6 +50,7 @@ _WORTH = 0.1
 # fit into the budget, or there are `_FEW_SPLITS` splits.
 _LEAST_TRIALS = 8
 _FEW_SPLITS = 5
+_REFIT_COST = 1.9  # of a fold's seconds: 1.2 to 1.5 times the rows and as many more trees
 
 
 def inner_stop(folds: Folds) -> float:
@@ -77,8 +78,8 @@ class Plan:
 
     # -- before the race ------------------------------------------------------------------------
 
-    def within_budget(self, data: RunData, folds: Folds, ledger: Ledger) -> tuple[RunData, Folds]:
-        """The folds, or a single holdout where the budget has no time for them.
+    def within_budget(self, data: RunData, folds: Folds) -> tuple[RunData, Folds]:
+        """The folds, or fewer or a single holdout where the budget has no time for them.
 
         Raises ConfigError naming the least budget where not even one model fits.
         """
@@ -87,19 +88,18 @@ class Plan:
         guess = self._guess(data)
         left = self.budget.left() - self.reserve()
         waves = math.ceil(len(data.splits) / self._n_workers)
-        chosen = self.config.folds is None and self.config.holdout is None
+        asked = self.config.folds, self.config.holdout, self.config.trials
+        chosen = all(option is None for option in asked)
         if chosen and len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
-            data, folds = self._with_splits(data, n_folds=_FEW_SPLITS)
+            reason = f"{_FEW_SPLITS} folds leave time for more candidates."
+            data, folds = self._with_splits(data, reason, n_folds=_FEW_SPLITS)
             waves = math.ceil(_FEW_SPLITS / self._n_workers)
-            reason = "fewer splits leave time for more candidates"
-            ledger.add("folds", f"validation: {folds.scheme}, {_FEW_SPLITS} splits", reason)
         need = _WORTH * guess * waves
         if chosen and left < 2 * need and len(data.splits) > 1:
             need = _WORTH * guess * 2  # one split, and its refit on all rows
             if left >= need:
-                data, folds = self._with_splits(data, holdout=0.2)
-                reason = "the time budget has no room for folds"
-                ledger.add("folds", "validation: a single holdout", reason, warning=True)
+                reason = "The time budget has no room for folds."
+                data, folds = self._with_splits(data, reason, holdout=0.2)
         if left < max(need, 0.05):
             raise self.too_small(need - left)
         return data, folds
@@ -114,7 +114,12 @@ class Plan:
         )
 
     def _with_splits(
-        self, data: RunData, *, n_folds: int | None = None, holdout: float | None = None
+        self,
+        data: RunData,
+        reason: str,
+        *,
+        n_folds: int | None = None,
+        holdout: float | None = None,
     ) -> tuple[RunData, Folds]:
         """The data with other splits: `n_folds` once, or one holdout."""
         target = self._table.target
@@ -131,7 +136,8 @@ class Plan:
             duplicates=self._table.duplicates,
         )
         if self._table.groups is None:
-            folds, _ = with_echoes(folds, self._table.duplicates, target.y, seed=self.config.seed)
+            folds = with_echoes(folds, self._table.duplicates, target.y, seed=self.config.seed)
+        folds = replace(folds, reason=reason)
         return replace(data, splits=folds.splits, inner_stop=inner_stop(folds)), folds
 
     def _guess(self, data: RunData) -> float:
@@ -183,7 +189,7 @@ class Plan:
             patience=PATIENCE,
             seed=self.config.seed,
             inner_stop=data.inner_stop > 0,
-            baseline_loss=objective_loss(data, baseline_margins(data)),
+            baseline_losses=tuple(objective_losses(data, baseline_margins(data))),
             spare=self.explain_seconds() if self.budget.limited else 0.0,
         )
         self._race = Race(
@@ -216,6 +222,8 @@ class Plan:
 
     def _race_seconds_left(self, refit: bool) -> Callable[[], float]:
         def left() -> float:
+            if not self.budget.limited:
+                return math.inf
             seconds = self.budget.left() - self.reserve()
             return seconds - self._refit_reserve() if refit else seconds
 
@@ -248,7 +256,10 @@ class Plan:
         assert self._data is not None
         done = self._race.done if self._race is not None else []
         if not done:
-            return 1.5 * self._guess(self._data) * _WORTH
+            # A refit trains on more rows, for more trees, than the folds of a trial.
+            waves = math.ceil(len(self._data.splits) / self._n_workers)
+            share = _REFIT_COST / (_REFIT_COST + waves)
+            return share * max(self.budget.left() - self.reserve(), 0.0)
         best = sorted(done, key=lambda trial: trial.loss or 0.0)[: self.max_members(refit=True)]
         seconds = [refit_seconds(trial, self._data) for trial in best]
         return 0.1 + 1.2 * max(max(seconds), sum(seconds) / self._n_workers)

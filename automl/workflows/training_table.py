@@ -39,7 +39,7 @@ class TrainingTable:
     """
 
     name: str
-    frame: pd.DataFrame
+    n_rows: int
     target: Target
     schema: Schema
     parsed: ParsedTable
@@ -48,10 +48,6 @@ class TrainingTable:
     times: Floats | None
     duplicates: NDArray[np.int64]
     digest: str
-
-    @property
-    def n_rows(self) -> int:
-        return len(self.frame)
 
 
 def load_training_table(data: Any, config: FitConfig, ledger: Ledger) -> TrainingTable:
@@ -82,7 +78,7 @@ def load_training_table(data: Any, config: FitConfig, ledger: Ledger) -> Trainin
     duplicates = duplicate_rows(features.iloc[:, list(schema.used)])
     table = TrainingTable(
         name=name,
-        frame=features,
+        n_rows=len(features),
         target=target,
         schema=schema,
         parsed=parsed,

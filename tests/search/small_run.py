@@ -15,7 +15,7 @@ from automl.features.matrix import Feature, Matrix
 from automl.ledger import Ledger
 from automl.metrics._lookup import get_metric
 from automl.model.link import Link
-from automl.search.baseline import baseline_margins, objective_loss
+from automl.search.baseline import baseline_margins, objective_losses
 from automl.search.costs import Costs
 from automl.search.crossval import FoldTrainer
 from automl.search.executors.base import Executor, Report, Task
@@ -71,6 +71,7 @@ def make_data(
         y=y,
         weight=rng.uniform(0.2, 3.0, n) if weighted else None,
         groups=np.arange(n),
+        times=None,
         splits=make_splits(n, folds, repeats),
         task=kind,
         n_classes=CLASSES[kind],
@@ -131,7 +132,7 @@ def make_race(
             patience=5,
             seed=0,
             inner_stop=data.inner_stop > 0,
-            baseline_loss=objective_loss(data, baseline_margins(data)),
+            baseline_losses=objective_losses(data, baseline_margins(data)),
         ),
         candidates=tuple(portfolio),
         studies=studies or make_studies(),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_run import fold_task, make_data, trainer
 
-from automl.search.baseline import baseline_margins, constant_margin, objective_loss
+from automl.search.baseline import baseline_margins, constant_margin, objective_losses
 from automl.task import Objective
 
 each_objective = pytest.mark.parametrize("objective", list(Objective))
@@ -26,7 +26,7 @@ def test_no_other_constant_has_less_loss(objective: Objective, weighted: bool) -
     assert len(data.splits[0].valid) == 61
 
     def loss(margin: np.ndarray) -> float:
-        return objective_loss(data, np.tile(margin, (61, 1)))
+        return float(np.mean(objective_losses(data, np.tile(margin, (61, 1)))))
 
     least = loss(constant)
     rng = np.random.default_rng(0)
@@ -61,7 +61,7 @@ def test_loss_is_the_same_function_as_the_curves(
             for k in range(3)
         ]
     )
-    assert objective_loss(data, stacked) == pytest.approx(np.mean(ends), rel=1e-12)
+    assert np.mean(objective_losses(data, stacked)) == pytest.approx(np.mean(ends), rel=1e-12)
 
 
 def test_class_without_training_rows_has_a_finite_margin() -> None:

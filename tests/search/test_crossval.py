@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from small_run import fold_task, make_data, trainer
 
 from automl.search.crossval import choose_tree_counts
+from automl.search.stopping import stopping_rows
 from automl.search.store import RunData
 from automl.task import Objective
 
@@ -71,7 +73,7 @@ def test_fold_keeps_all_trees_and_finish_cuts_them(fake: str, tmp_path: Path) ->
 def test_inner_stop_holds_back_training_rows(tmp_path: Path, fake: str) -> None:
     data = make_data(folds=3, inner_stop=0.25)
     split = data.splits[0]
-    train, stop = trainer(data)._stopping_rows(split.train, split.valid)
+    train, stop = stopping_rows(data, 0)
     assert sorted([*train, *stop]) == split.train.tolist()
     assert len(stop) == 10
     # The curve must not see the rows that are scored: other targets there change nothing.
@@ -149,3 +151,31 @@ def test_run_data_survive_the_disk(objective: Objective, weighted: bool, tmp_pat
     assert isinstance(read.objective, Objective)
     with pytest.raises(ValueError, match="read-only"):
         read.matrix.values[0, 0] = 1.0  # mapped, shared by the workers
+
+
+# -- rows that stop training --------------------------------------------------------------------
+
+
+def test_rows_that_stop_training_are_whole_groups() -> None:
+    data = make_data(folds=3, inner_stop=0.25)
+    data = replace(data, groups=np.arange(len(data.y)) // 4)
+    train, stop = stopping_rows(data, 0)
+    assert not set(data.groups[train]) & set(data.groups[stop])
+    assert 0 < len(stop) <= 0.25 * (len(train) + len(stop))
+
+
+def test_rows_that_stop_training_are_the_latest() -> None:
+    data = make_data(Objective.SQUARED, folds=3, inner_stop=0.25)
+    data = replace(data, times=np.random.default_rng(0).normal(size=len(data.y)))
+    assert data.times is not None
+    train, stop = stopping_rows(data, 0)
+    assert data.times[train].max() < data.times[stop].min()
+
+
+def test_no_class_is_held_back_altogether() -> None:
+    data = make_data(folds=3, inner_stop=0.25)
+    y = np.zeros_like(data.y)
+    y[data.splits[0].train[3]] = 1.0
+    for seed in range(20):
+        train, _ = stopping_rows(replace(data, y=y, seed=seed), 0)
+        assert set(y[train]) == {0.0, 1.0}

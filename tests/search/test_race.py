@@ -18,7 +18,7 @@ from automl.search.executors.base import Executor, Report
 from automl.search.executors.inline import InlineExecutor
 from automl.search.journal import read_journal
 from automl.search.portfolio import Candidate
-from automl.search.race import Race
+from automl.search.race import BATCH, Race
 from automl.search.studies import Studies
 
 Arena = Callable[..., Race]
@@ -110,7 +110,7 @@ def test_hopeless_trial_is_pruned_after_its_first_fold(arena: Arena) -> None:
     assert trials[4].score is None
 
 
-def test_pruned_trial_is_told_with_the_loss_of_its_folds(arena: Arena) -> None:
+def test_pruned_trial_is_told_with_its_likely_loss_over_all_folds(arena: Arena) -> None:
     studies = make_studies()
     race = arena(trials=16, portfolio=candidates(GOOD, GOOD, GOOD, GOOD), studies=studies)
     pruned = [t for t in race.run() if t.state == "pruned"]
@@ -119,8 +119,12 @@ def test_pruned_trial_is_told_with_the_loss_of_its_folds(arena: Arena) -> None:
     assert pruned
     for trial in pruned:
         assert trial.candidate.study_trial is not None
-        told_loss = values[trial.candidate.study_trial]
-        assert told_loss == pytest.approx(trial.early_loss(trial.pruned_after))
+        told_loss, k = values[trial.candidate.study_trial], trial.pruned_after
+        rivals = [t for t in race.done if t.number < trial.number - trial.number % BATCH]
+        best = min(rivals, key=lambda rival: rival.early_loss(k))
+        assert best.objective_loss is not None
+        gap = trial.early_loss(k) - best.early_loss(k)
+        assert told_loss == pytest.approx(best.objective_loss + gap)
 
 
 def test_equal_trial_is_not_pruned_where_the_first_split_is_hard(arena: Arena) -> None:
