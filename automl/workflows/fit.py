@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,7 @@ from typing import Any
 from automl import plugins
 from automl.budget import Budget
 from automl.config import FitConfig, resolve
-from automl.data.echo import with_echoes
-from automl.data.folds import Folds, make_folds
+from automl.data.folds import Folds
 from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
 from automl.features.recipes import plan_recipes
@@ -23,9 +23,10 @@ from automl.search.setup import Goal, pursue
 from automl.search.store import RunData
 from automl.workflows.finish import Finish
 from automl.workflows.output import RunFolder, bundle_place
-from automl.workflows.plan import Plan, inner_stop
+from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
 from automl.workflows.training_table import TrainingTable, load_training_table
+from automl.workflows.validation import inner_stop, split_rows, tell_folds
 
 
 def fit(
@@ -55,42 +56,39 @@ def fit(
     engines = _engines(config)
     if config.metric is not None:
         get_metric(config.metric)  # an unknown name is said before anything is read
-    with RunFolder(bundle_place(data, config), temp_dir=config.temp_dir) as run:
-        executor = _executor(data, config, engines, run, in_process=in_process)
-        try:
-            ledger.progress.stage("Reading")
-            table = load_training_table(data, config, ledger)
-            goal = _goal(table, config, ledger)
-            preprocessor, run_data, folds = _prepare(table, goal, config, executor)
-            plan = Plan(config, budget, table, goal, engines, executor.n_workers)
-            run_data, folds = plan.within_budget(run_data, folds)
-            _tell_folds(folds, table, ledger)
-            run_data.write(run.store)
-            executor.open(run.store)
-            journal = Journal(run.path / "journal.jsonl")
+    place = bundle_place(data, config)
+    with (
+        RunFolder(place, temp_dir=config.temp_dir) as run,
+        closing(_executor(data, config, engines, run, in_process=in_process)) as executor,
+    ):
+        ledger.progress.stage("Reading")
+        table = load_training_table(data, config, ledger)
+        goal = _goal(table, config, ledger)
+        preprocessor, run_data, folds = _prepare(table, goal, config, executor)
+        plan = Plan(config, budget, table, goal, engines, executor.n_workers)
+        run_data, folds = plan.within_budget(run_data, folds)
+        tell_folds(folds, table, ledger)
+        run_data.write(run.store)
+        executor.open(run.store)
+        with closing(Journal(run.path / "journal.jsonl")) as journal:
             journal.write("start", config=config.to_json(), data=table.digest)
-            try:
-                ledger.progress.stage("Race")
-                race = plan.race(run_data, folds, executor, run.trials, journal, ledger)
-                race.run()
-                finish = Finish(
-                    config=config,
-                    origins=dict(origins or {}),
-                    plan=plan,
-                    table=table,
-                    preprocessor=preprocessor,
-                    goal=goal,
-                    data=run_data,
-                    folds=folds,
-                    race=race,
-                    run=run,
-                    ledger=ledger,
-                )
-                return finish.bundle(journal)
-            finally:
-                journal.close()
-        finally:
-            executor.close()
+            ledger.progress.stage("Race")
+            race = plan.race(run_data, folds, executor, run.trials, journal, ledger)
+            race.run()
+            finish = Finish(
+                config=config,
+                origins=dict(origins or {}),
+                plan=plan,
+                table=table,
+                preprocessor=preprocessor,
+                goal=goal,
+                data=run_data,
+                folds=folds,
+                race=race,
+                run=run,
+                ledger=ledger,
+            )
+            return finish.bundle(journal)
 
 
 def _configured(config: FitConfig | None, options: Mapping[str, Any]) -> FitConfig:
@@ -151,20 +149,13 @@ def _prepare(
     """The matrix, the folds, and what the workers share."""
     preprocessor, matrix = Preprocessor.fit(table.parsed, table.schema)
     target = table.target
-    folds = make_folds(
-        target.y,
-        target.task,
-        n_classes=len(target.classes),
-        n_cells=matrix.n_rows * matrix.n_features,
-        seed=config.seed,
+    folds = split_rows(
+        table,
+        config,
+        n_features=matrix.n_features,
         n_folds=config.folds,
         holdout=config.holdout,
-        groups=table.groups,
-        times=table.times,
-        duplicates=table.duplicates,
     )
-    if table.groups is None:
-        folds = with_echoes(folds, table.duplicates, target.y, seed=config.seed)
     data = RunData(
         matrix=matrix,
         y=goal.y,
@@ -182,15 +173,3 @@ def _prepare(
         inner_stop=inner_stop(folds),
     )
     return preprocessor, data, folds
-
-
-def _tell_folds(folds: Folds, table: TrainingTable, ledger: Ledger) -> None:
-    ledger.add("folds", f"validation: {folds.scheme}, {len(folds.splits)} splits", folds.reason)
-    for message in folds.messages(table.target.classes):
-        ledger.add("folds", message, warning=True)
-    if folds.repeat_share:
-        ledger.add(
-            "folds",
-            f"choices expect {folds.repeat_share:.0%} of new rows to repeat known ones",
-            "as the rows of this table do; reported scores are for rows never seen",
-        )

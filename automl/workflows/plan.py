@@ -11,8 +11,7 @@ import numpy as np
 
 from automl.budget import Budget
 from automl.config import FitConfig
-from automl.data.echo import with_echoes
-from automl.data.folds import Folds, make_folds
+from automl.data.folds import Folds
 from automl.engines.base import TableSize
 from automl.errors import ConfigError
 from automl.ledger import Ledger
@@ -30,6 +29,7 @@ from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
 from automl.workflows.training_table import TrainingTable
+from automl.workflows.validation import inner_stop, split_rows
 
 MAX_TREES = 2000
 PATIENCE = 40
@@ -44,18 +44,11 @@ _CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
-
-
 # Repeated or many folds are for tables on which a trial is quick: at least so many trials must
 # fit into the budget, or there are `_FEW_SPLITS` splits.
 _LEAST_TRIALS = 8
 _FEW_SPLITS = 5
 _REFIT_COST = 1.9  # of a fold's seconds: 1.2 to 1.5 times the rows and as many more trees
-
-
-def inner_stop(folds: Folds) -> float:
-    """Share of a split's training rows that stop its training; see `RunData`."""
-    return 0.0 if len(folds.splits) > folds.n_repeats else 0.15
 
 
 class Plan:
@@ -122,21 +115,13 @@ class Plan:
         holdout: float | None = None,
     ) -> tuple[RunData, Folds]:
         """The data with other splits: `n_folds` once, or one holdout."""
-        target = self._table.target
-        folds = make_folds(
-            target.y,
-            target.task,
-            n_classes=len(target.classes),
-            n_cells=data.matrix.n_rows * data.matrix.n_features,
-            seed=self.config.seed,
+        folds = split_rows(
+            self._table,
+            self.config,
+            n_features=data.matrix.n_features,
             n_folds=n_folds,
             holdout=holdout,
-            groups=self._table.groups,
-            times=self._table.times,
-            duplicates=self._table.duplicates,
         )
-        if self._table.groups is None:
-            folds = with_echoes(folds, self._table.duplicates, target.y, seed=self.config.seed)
         folds = replace(folds, reason=reason)
         return replace(data, splits=folds.splits, inner_stop=inner_stop(folds)), folds
 
