@@ -2,8 +2,8 @@
 
 Each is data: an engine, a recipe, native params and its cost relative to the first one (measured
 seconds of a fold; the race corrects it by what it sees). The order follows what a configuration
-adds to the blend of those before it per second of training (shared experiments on ten tables;
-tuned defaults of Holzmüller et al., Better by Default, 2024).
+adds to the blend of those before it per second of training, in experiments on ten public tables,
+around the tuned defaults of Holzmüller et al. (Better by Default, 2024).
 """
 
 from __future__ import annotations
