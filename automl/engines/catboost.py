@@ -38,12 +38,13 @@ _LOSSES: Final = {
     Objective.QUANTILE: "Quantile:alpha={alpha!r}",
 }
 
+# No grow_policy: CatBoost cannot truncate trees other than symmetric ones, and every fold is
+# shipped truncated.
 _PARAMS: Final = words(
     "bagging_temperature boost_from_average boosting_type bootstrap_type border_count "
-    "cat_mode depth fold_permutation_block grow_policy l2_leaf_reg leaf_estimation_iterations "
-    "leaf_estimation_method learning_rate max_ctr_complexity max_leaves min_data_in_leaf "
-    "model_size_reg n_estimators one_hot_max_size random_strength rsm score_function "
-    "subsample"
+    "cat_mode depth fold_permutation_block l2_leaf_reg leaf_estimation_iterations "
+    "leaf_estimation_method learning_rate max_ctr_complexity model_size_reg n_estimators "
+    "one_hot_max_size random_strength rsm score_function subsample"
 )
 
 # What a model file keeps of its training record; the rest holds the date, a random id and the
@@ -157,7 +158,6 @@ class CatBoostEngine:
             "random_strength": Float(0.1, 10.0, log=True, default=1.0),
             "rsm": Float(0.4, 1.0, default=1.0),
             "subsample": Float(0.5, 1.0, default=0.8),
-            "grow_policy": Choice(("SymmetricTree", "Depthwise"), default="SymmetricTree"),
         }
         if task is Task.BINARY:
             space["leaf_estimation_iterations"] = Int(1, 10, log=True, default=10)

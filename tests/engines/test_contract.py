@@ -343,7 +343,9 @@ def test_prepared_data_are_not_changed_by_training(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("size", [TableSize(60, 1, 0, 3), TableSize(200_000, 90, 30, 3)])
 @pytest.mark.parametrize("task", list(Task))
 @each_engine
-def test_every_corner_of_the_space_trains(name: str, task: Task, size: TableSize) -> None:
+def test_every_corner_of_the_space_trains_and_ships(
+    name: str, task: Task, size: TableSize, tmp_path: Path
+) -> None:
     engine = engine_of(name)
     objective = next(o for o in OBJECTIVES if TASKS.get(o, Task.REGRESSION) is task)
     case = make_case(objective, "nulls")
@@ -352,7 +354,12 @@ def test_every_corner_of_the_space_trains(name: str, task: Task, size: TableSize
     low = {k: v.values[0] if isinstance(v, Choice) else v.low for k, v in space.items()}
     high = {k: v.values[-1] if isinstance(v, Choice) else v.high for k, v in space.items()}
     for params in (low, high):
-        assert np.isfinite(train(engine, case, **params).margin(case.matrix)).all()
+        booster = train(engine, case, **params)
+        assert np.isfinite(booster.margin(case.matrix)).all()
+        place = tmp_path / f"truncated{engine.suffix}"
+        booster.save(place, 1)
+        shipped = engine.load(place, n_outputs=booster.margin(case.matrix).shape[1])
+        assert np.array_equal(shipped.margin(case.matrix), booster.margin(case.matrix, 1))
     numbers = [v for v in space.values() if not isinstance(v, Choice)]
     assert all(v.low < v.high and (v.low > 0 or not v.log) for v in numbers)
 
