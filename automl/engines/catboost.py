@@ -192,8 +192,8 @@ class CatBoostEngine:
 
         The parameter `cat_mode` is "native" (categories as such, default) or "codes" (their
         codes as numbers). Raises ConfigError for an unknown parameter, DataError if the target
-        or every feature is constant in the training rows or a class has no row there: CatBoost
-        cannot train then.
+        or every feature is constant in the training rows, a class has no row there, or no tree
+        found a split: CatBoost cannot train then.
         """
         check_names(self.name, params, _PARAMS)
         data = cast(_Data, prepared)
@@ -219,6 +219,9 @@ class CatBoostEngine:
             if "All features are either constant or ignored" in str(error):
                 raise _untrainable("every feature is constant") from error
             raise
+        if max(model.get_tree_leaf_counts()) == 1:
+            # Such a model cannot be truncated, and says no more than a constant.
+            raise _untrainable("no split lowers the loss")
         _strip(model)
         return CatBoostBooster(model, rounds.curve)
 

@@ -349,7 +349,7 @@ def test_every_corner_of_the_space_trains_and_ships(
     engine = engine_of(name)
     objective = next(o for o in OBJECTIVES if TASKS.get(o, Task.REGRESSION) is task)
     case = make_case(objective, "nulls")
-    case = replace(case, setup=replace(case.setup, max_trees=2))
+    case = replace(case, setup=replace(case.setup, max_trees=12))
     space = engine.space(task, size)
     low = {k: v.values[0] if isinstance(v, Choice) else v.low for k, v in space.items()}
     high = {k: v.values[-1] if isinstance(v, Choice) else v.high for k, v in space.items()}
