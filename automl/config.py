@@ -1,15 +1,13 @@
 """The settings of a fit: one frozen dataclass, one default, one help text and one check each.
 
 A field's metadata drives the command line, the environment variables, the TOML file and the
-documents; `resolve` merges them (command line, AUTOML_* variables, file, preset, default).
+documents; `automl.settings` merges what these say.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -35,6 +33,9 @@ from automl.task import Task
 
 # The words of data.schema.Kind, which cannot be imported here: it brings numpy along.
 COLUMN_KINDS = ("numeric", "boolean", "categorical", "datetime", "text")
+
+TARGET_TRANSFORMS = ("auto", "none", "log1p", "yeo-johnson")
+SAMPLERS = ("tpe", "gp", "random", "grid")
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -100,6 +101,10 @@ class FitConfig:
         None, whole(1), _MAIN, "Stop after so many trials; alone: no time limit", metavar="N"
     )
     preset: str = _chosen("balanced", _MAIN, "Start from these settings", PRESETS)
+    robust: bool = _option(False, FLAG, _MAIN, "Resist outliers in a numeric target")
+    target_transform: str = _chosen(
+        "auto", _MAIN, "Train on this scale of a numeric target", TARGET_TRANSFORMS
+    )
 
     output: str | None = _option(
         None,
@@ -197,6 +202,15 @@ class FitConfig:
     )
     single: bool = _option(False, FLAG, _SEARCH, "Ship the best single model, no blend")
     refit: bool = _option(False, FLAG, _SEARCH, "Ship one model fitted on all rows")
+    distil: bool = _option(False, FLAG, _SEARCH, "Ship one model taught by the blend")
+    max_members: int | None = _option(
+        None, whole(1), _SEARCH, "Blend at most so many models", metavar="N", shown="8"
+    )
+    max_trees: int | None = _option(
+        None, whole(1), _SEARCH, "Ship at most so many trees", metavar="N", shown="by speed"
+    )
+    sampler: str = _chosen("tpe", _SEARCH, "Sample hyperparameters this way", SAMPLERS)
+    stop_early: bool = _option(False, FLAG, _SEARCH, "End when nothing improves any more")
     seed: int = _option(0, whole(0), _SEARCH, "Seed of everything random", metavar="N")
     workers: int | None = _option(
         None, whole(1), _SEARCH, "Train in so many processes", metavar="N", shown="by cores"
@@ -208,9 +222,9 @@ class FitConfig:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if _is_unset(item, value):
+            if is_unset(item, value):
                 continue
-            value = _typed(item, value, option_name(item.name))
+            value = read_typed(item, value, option_name(item.name))
             object.__setattr__(self, item.name, value)
         _check_together(self)
 
@@ -227,7 +241,7 @@ class FitConfig:
         """The settings of `to_json`; a missing one has its default, an unknown one is an error."""
         for name in data:
             if name not in FIELDS:
-                raise _unknown(name, "the stored settings")
+                raise unknown_setting(name, "the stored settings")
         return cls(**data)
 
 
@@ -241,17 +255,12 @@ def option_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def env_name(name: str) -> str:
-    """The environment variable of a field: `AUTOML_TIME_BUDGET` for `time_budget`."""
-    return "AUTOML_" + name.upper()
-
-
 def default_of(item: Field[Any]) -> Any:
     """The default of a field, also of one with a factory."""
     return item.default_factory() if callable(item.default_factory) else item.default
 
 
-def _is_unset(item: Field[Any], value: Any) -> bool:
+def is_unset(item: Field[Any], value: Any) -> bool:
     """None means "not given" where that is a value; so does the empty text for the target."""
     if item.name == "target":
         return value is None or (isinstance(value, str) and value == "")
@@ -260,123 +269,19 @@ def _is_unset(item: Field[Any], value: Any) -> bool:
 
 def read_setting(name: str, value: Any) -> Any:
     """The value of one field from its text or typed; raises ConfigError naming the option."""
-    return _read(FIELDS[name], value, option_name(name))
+    return read_text(FIELDS[name], value, option_name(name))
 
 
-def resolve(
-    command_line: Mapping[str, Any], environ: Mapping[str, str], file: Path | None
-) -> tuple[FitConfig, dict[str, str]]:
-    """The effective settings, and for each the place it comes from.
-
-    command_line: given settings only, as text or typed; a key that is there counts as given.
-    Origins: "command line", "AUTOML_SEED", "file x.toml", "preset best", "default", "trials".
-    Raises ConfigError naming the option, variable, or file and key.
-    """
-    # Strongest last, so that a later layer overwrites an earlier one.
-    layers = [_from_file(file), _from_environ(environ), _from_command_line(command_line)]
-    given: dict[str, _Given] = {}
-    for layer in layers:
-        given.update(layer)
-    preset: str = given["preset"].value if "preset" in given else default_of(FIELDS["preset"])
-    for name, value in PRESETS[preset].items():
-        given.setdefault(name, _Given(value, f"preset {preset}", 1))
-    _settle_rivals(given)
-    config = FitConfig(**{name: entry.value for name, entry in given.items()})
-    if not config.target:
-        raise ConfigError(
-            "No target column is named.", hint="Pass --target COLUMN, the column to predict."
-        )
-    origins = {name: given[name].origin if name in given else "default" for name in FIELDS}
-    return config, origins
-
-
-@dataclass(frozen=True)
-class _Given:
-    """A value, where it comes from, and the rank of that place: preset 1 … command line 4."""
-
-    value: Any
-    origin: str
-    rank: int
-
-
-def _settle_rivals(given: dict[str, _Given]) -> None:
-    """Of two settings that exclude each other, the one from the stronger place stays."""
-    default = _Given(None, "default", 0)
-    if "trials" in given and given["trials"].value is not None:
-        limit = given.get("time_budget", default)
-        if limit.rank <= 1:
-            given["time_budget"] = _Given(None, "trials", limit.rank)
-    folds, holdout = given.get("folds", default), given.get("holdout", default)
-    if folds.value is None or holdout.value is None or folds.rank == holdout.rank:
-        return
-    del given["folds" if folds.rank < holdout.rank else "holdout"]
-
-
-def _from_command_line(values: Mapping[str, Any]) -> dict[str, _Given]:
-    layer = {}
-    for name, value in values.items():
-        if name not in FIELDS:
-            raise _unknown(name, "the arguments")
-        item = FIELDS[name]
-        read = None if _is_unset(item, value) else _read(item, value, option_name(name))
-        layer[name] = _Given(read, "command line", 4)
-    return layer
-
-
-def _from_environ(environ: Mapping[str, str]) -> dict[str, _Given]:
-    """AUTOML_* variables; an empty one counts as not set, lists are split at commas."""
-    layer = {}
-    for name, item in FIELDS.items():
-        variable = env_name(name)
-        text = environ.get(variable, "")
-        if text == "":
-            continue
-        value = [part.strip() for part in text.split(",")] if item.metadata["form"].many else text
-        layer[name] = _Given(_read(item, value, variable), variable, 3)
-    return layer
-
-
-def _from_file(file: Path | None) -> dict[str, _Given]:
-    if file is None:
-        return {}
-    layer = {}
-    for key, value in _load_toml(file).items():
-        name = key.replace("-", "_")
-        if name not in FIELDS:
-            raise _unknown(key, f"{file}")
-        label = f"{file}, key {key!r}"
-        layer[name] = _Given(_typed(FIELDS[name], value, label), f"file {file.name}", 2)
-    return layer
-
-
-def _load_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"Settings file {str(file)!r} does not exist.", hint="Check the path after --config."
-        ) from None
-    except OSError as error:
-        raise ConfigError(
-            f"Settings file {str(file)!r} cannot be read: {error.strerror}."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"Settings file {str(file)!r} is not TOML: {error}.",
-            hint='Write one `key = value` per line, texts in quotes: time_budget = "5m".',
-        ) from None
-
-
-def _typed(item: Field[Any], value: Any, label: str) -> Any:
+def read_typed(item: Field[Any], value: Any, label: str) -> Any:
     """`value` of a typed source: its type is checked before it is read."""
     types: tuple[type, ...] = item.metadata["form"].types
     # A bool is an int to Python; a number written as true is a mistake.
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise _wrong(item, value, label)
-    return _read(item, value, label)
+    return read_text(item, value, label)
 
 
-def _read(item: Field[Any], value: Any, label: str) -> Any:
+def read_text(item: Field[Any], value: Any, label: str) -> Any:
     try:
         return item.metadata["form"].read(value)
     except Expected as error:
@@ -392,7 +297,7 @@ def _wrong(item: Field[Any], value: Any, label: str, expected: str = "") -> Conf
     return ConfigError(f"{label} must be {expected or form.expected}, not {shown}.", hint=hint)
 
 
-def _unknown(key: str, place: str) -> ConfigError:
+def unknown_setting(key: str, place: str) -> ConfigError:
     hint = did_you_mean(key.replace("-", "_"), FIELDS)
     return ConfigError(
         f"Unknown setting {key!r} in {place}.",

@@ -20,7 +20,8 @@ import pytest
 from automl import plugins
 from automl.cli.main import COMMANDS, cli
 from automl.cli.options import GroupedOption, given_settings
-from automl.config import FIELDS, default_of, option_name, resolve
+from automl.config import FIELDS, default_of, option_name
+from automl.settings import resolve
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

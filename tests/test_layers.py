@@ -21,6 +21,7 @@ LEVELS = {
     "task": 1,
     "ledger": 1,
     "config": 1,
+    "settings": 1,
     "budget": 1,
     "plugins": 1,
     "data": 2,
@@ -41,6 +42,7 @@ LEVELS = {
 SIBLINGS = {
     ("config", "automl.task"),  # --task is one of its words
     ("config", "automl.forms"),  # how its values are written
+    ("settings", "automl.config"),  # merges what is said of its fields
     ("engines", "automl.features.matrix"),  # the one type that both speak
     ("estimators", "automl.workflows"),  # an estimator is a skin over the workflow functions
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from automl import plugins
 from automl.budget import Budget
-from automl.config import FitConfig, resolve
+from automl.config import FitConfig
 from automl.data.folds import Folds
 from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
@@ -21,6 +21,7 @@ from automl.search.executors.base import Executor
 from automl.search.journal import Journal
 from automl.search.setup import Goal, pursue
 from automl.search.store import RunData
+from automl.settings import resolve
 from automl.workflows.finish import Finish
 from automl.workflows.output import RunFolder, bundle_place
 from automl.workflows.plan import Plan

@@ -19,13 +19,12 @@ from automl.config import (
     PRESETS,
     FitConfig,
     default_of,
-    env_name,
     option_name,
-    resolve,
 )
 from automl.data.schema import Kind
 from automl.errors import ConfigError
 from automl.forms import parse_duration
+from automl.settings import env_name, resolve
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 

@@ -14,7 +14,8 @@ import click
 from automl.cli import options
 from automl.cli.console import Console
 from automl.cli.text import clean, duration, number, score_text
-from automl.config import FitConfig, resolve
+from automl.config import FitConfig
+from automl.settings import resolve
 
 if TYPE_CHECKING:
     from automl.workflows.result import FitResult
