@@ -1,147 +1,156 @@
-"""The benchmark harness, with a command that only pretends to be the tool."""
+"""The developers' laboratory: generated data sets and the ablation table."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
-
-# `fit` makes a folder, or fails where the target is called "broken"; `predict` says 0.25 or 3.
-TOOL = """
-import csv, pathlib, sys
-word, words = sys.argv[1], sys.argv[2:]
-with open(__file__ + ".log", "a") as log:
-    log.write(word + "\\n")
-out = pathlib.Path(words[words.index("--output") + 1])
-if word == "fit":
-    if "broken" in words:
-        sys.exit("no model for broken")
-    out.mkdir()
-    (out / "model.txt").write_bytes(b"x" * 500)
-else:
-    rows = list(csv.DictReader(open(words[1])))
-    proba = "--proba" in words
-    with open(out, "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["prediction", "proba_no", "proba_yes"] if proba else ["prediction"])
-        for row in rows:
-            p = float(row["x"])
-            table.writerow(["no", 1 - p, p] if proba else [3])
-"""
+Module = Callable[[str], ModuleType]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def module(monkeypatch: pytest.MonkeyPatch) -> Module:
     monkeypatch.syspath_prepend(str(ROOT))
-    return importlib.import_module("benchmarks.run")
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    x = rng.uniform(size=40).round(3)
-    targets = {
-        "flags": ("binary", "y", np.where(x > 0.5, "yes", "no")),
-        "sizes": ("regression", "y", 3 + np.where(x > 0.5, 2.0, -2.0)),
-    }
-    for name, (task, target, y) in targets.items():
-        home = tmp_path / "sets" / name
-        home.mkdir(parents=True)
-        table = pd.DataFrame({"x": x, "level": rng.choice(["a", "b"], 40), target: y})
-        table.to_csv(home / "train.csv", index=False)
-        table.to_csv(home / "test.csv", index=False)
-        meta = {"name": name, "target": target, "task": task}
-        (home / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    (tmp_path / "tool.py").write_text(TOOL, encoding="utf-8")
-    return tmp_path
+# Generated sets
 
 
-def call(run: ModuleType, folder: Path, *words: str) -> Result:
-    command = f'"{sys.executable}" "{(folder / "tool.py").as_posix()}"'
-    return CliRunner().invoke(
-        run.main,
-        [
-            str(folder / "sets"),
-            "--output",
-            str(folder / "out.jsonl"),
-            "--command",
-            command,
-            *words,
-        ],
+def test_sets_are_what_they_claim_and_the_same_every_time(module: Module, tmp_path: Path) -> None:
+    generated = module("generated")
+    names = ["tiny", "crosses", "skewed", "vines"]
+    words = [word for name in names for word in ("--only", name)]
+    for folder in ("a", "b"):
+        done = CliRunner().invoke(generated.main, [str(tmp_path / folder), *words])
+        assert done.exit_code == 0, done.output
+    for one in module("sets").find_sets(tmp_path / "a"):
+        train, test = pd.read_csv(one.train), pd.read_csv(one.test)
+        assert list(train.columns) == list(test.columns)
+        assert train[one.target].notna().all()
+        again = tmp_path / "b" / one.name / "train.csv"
+        assert one.train.read_bytes() == again.read_bytes()
+        if one.name in generated.GENERATED:
+            assert len(train) == generated.GENERATED[one.name].n_train
+    assert (
+        "Unknown: nothing" in CliRunner().invoke(generated.main, ["x", "--only", "nothing"]).output
     )
 
 
-def results(folder: Path) -> list[dict[str, object]]:
-    lines = (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+def test_the_rare_set_is_rare_and_the_wide_one_wide(module: Module) -> None:
+    generated = module("generated")
+    rng = np.random.default_rng(0)
+    assert (generated.rare(rng, 20_000)["fraud"] == "yes").mean() == pytest.approx(0.01, abs=0.003)
+    assert generated.wide(rng, 20).shape == (20, 1501)
+    assert generated.many_classes(rng, 600)["kind"].nunique() == 30
 
 
-def test_scores_sizes_and_table(run: ModuleType, folder: Path) -> None:
-    done = call(run, folder, "--budget", "20s")
+def test_crossed_categories_say_little_alone(module: Module) -> None:
+    table = module("generated").crosses(np.random.default_rng(0), 20_000)
+    yes = table["result"] == "yes"
+    single = max(yes.groupby(table[f"cat{i}"]).mean().std() for i in range(6))
+    pair = yes.groupby([table["cat0"], table["cat1"]]).mean().std()
+    assert pair > 3 * single
+
+
+def test_the_large_table_is_written_in_chunks(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated, large = module("generated"), module("large")
+    monkeypatch.setattr(large, "CHUNK", 100)
+    done = CliRunner().invoke(generated.main, [str(tmp_path), "--large", "--rows", "250"])
     assert done.exit_code == 0, done.output
-    flags, sizes = results(folder)
-    assert (flags["auc"], sizes["rmse"]) == (1.0, 2.0)
-    assert flags["bundle_bytes"] == 500
-    assert flags["overrun"] == pytest.approx(float(flags["fit_s"]) / 20 - 1)  # type: ignore[arg-type]
-    table = (folder / "out.md").read_text(encoding="utf-8")
-    assert "| flags | auc | 1 |" in table
-    assert "| sizes | rmse | 2 |" in table
+    train = pd.read_csv(tmp_path / "large" / "train.csv")
+    assert train.shape == (250, 31)
+    assert len(pd.read_csv(tmp_path / "large" / "test.csv")) == 25
+    first = next(large.large_chunks(100, 0, 0))
+    assert first["x003"].tolist() == train["x003"][:100].tolist()
+    assert not train.iloc[:25].equals(pd.read_csv(tmp_path / "large" / "test.csv"))
 
 
-def test_a_second_call_goes_on_and_repeats_failures(run: ModuleType, folder: Path) -> None:
-    meta = folder / "sets" / "sizes" / "meta.json"
-    good = meta.read_text(encoding="utf-8")
-    meta.write_text(good.replace('"y"', '"broken"'), encoding="utf-8")
-    first = call(run, folder)
-    assert "Failed: sizes." in first.stdout
-    assert results(folder)[1]["error"] == "fit: no model for broken"
-    meta.write_text(good, encoding="utf-8")
-    assert "Failed" not in call(run, folder).stdout
-    calls = (folder / "tool.py.log").read_text(encoding="utf-8").split()
-    assert calls == ["fit", "predict", "fit", "fit", "predict"]
-    assert call(run, folder, "--seed", "1").exit_code == 0  # another seed is another run
-    assert len((folder / "tool.py.log").read_text(encoding="utf-8").split()) == 9
+# Ablation
 
 
-def test_baseline_and_peers(run: ModuleType, folder: Path) -> None:
-    peers = [
-        {"system": "a", "dataset": "sizes", "budget": 60.0, "rmse": 1.0},
-        {"system": "b", "dataset": "sizes", "budget": 60.0, "rmse": 2.5},
-        {"system": "c", "dataset": "sizes", "budget": 60.0, "rmse": 3.0},
-        {"system": "a", "dataset": "sizes", "budget": 10.0, "rmse": 0.1},
-        {"system": "failed", "dataset": "sizes", "budget": 60.0, "error": "x"},
+def trial(number: int, engine: str, recipe: str, origin: str) -> SimpleNamespace:
+    candidate = SimpleNamespace(engine=engine, recipe=recipe, origin=origin)
+    return SimpleNamespace(number=number, candidate=candidate)
+
+
+def test_what_each_ablation_leaves(module: Module) -> None:
+    trials = [
+        trial(0, "lightgbm", "plain", "portfolio"),
+        trial(1, "xgboost", "plain", "hastened"),
+        trial(2, "xgboost", "encoded", "optuna"),
+        trial(3, "xgboost", "plain", "hastened"),  # asked for by a study, then hastened
     ]
-    path = folder / "peers.jsonl"
-    path.write_text("\n".join(map(json.dumps, peers)), encoding="utf-8")
-    done = call(run, folder, "--baseline", "--peers", str(path))
-    assert done.exit_code == 0, done.output
-    row = next(line for line in done.stdout.splitlines() if line.startswith("| sizes"))
-    assert row.endswith("| 2.5 | 1 | 2 of 4 |")
-    assert "At or above the median peer on 1 of 1, mean rank 2.00." in done.stdout
-    assert "No worse than the baseline on" in done.stdout
-    assert {result["system"] for result in results(folder)} == {"automl", "lightgbm-bag"}
+    found = {
+        name: [one.number for one in rest] for name, rest in module("ablation").variants(trials)
+    }
+    assert found == {
+        "full race": [0, 1, 2, 3],
+        "best single trial": [0, 1, 2, 3],
+        "portfolio alone": [0, 1],
+        "without recipe encoded": [0, 1, 3],
+        "without recipe plain": [2],
+        "without engine lightgbm": [1, 2, 3],
+        "without engine xgboost": [0],
+    }
 
 
-def test_unseen_levels_of_the_baseline_are_missing(run: ModuleType) -> None:
-    baseline = importlib.import_module("benchmarks.baseline")
-    train = pd.DataFrame({"n": [1, 2], "c": ["a", None]})
-    test = pd.DataFrame({"c": ["b", "a"], "n": ["x", 5], "more": [0, 0]})
-    left, right, categorical = baseline.coded(train, test)
-    assert np.array_equal(left, [[1, 0], [2, np.nan]], equal_nan=True)
-    assert np.array_equal(right, [[np.nan, np.nan], [5, 0]], equal_nan=True)
-    assert categorical == [1]
+def test_the_table_says_what_is_lost(module: Module) -> None:
+    facts = {"budget": 1.0, "trials": 5, "searched": 2, "seed": 0}
+    results = [
+        {
+            "dataset": "a",
+            "metric": "roc_auc",
+            "constant": 0.5,
+            "scores": {"full race": 0.9, "portfolio alone": 0.88, "without recipe x": None},
+            **facts,
+        },
+        {
+            "dataset": "b",
+            "metric": "rmse",
+            "constant": 5.0,
+            "scores": {"full race": 3.0, "portfolio alone": 3.1},
+            **facts,
+        },
+    ]
+    text = module("ablation").table(results)
+    assert "| portfolio alone | 0.88 | 3.1 | +5.00% (2 sets) |" in text
+    assert "| without recipe x |  |  |  |" in text
+    assert "a 5 (2), b 5 (2)" in text
 
 
-def test_a_set_that_is_not_there(run: ModuleType, folder: Path) -> None:
-    done = call(run, folder, "--only", "nothing")
-    assert done.exit_code == 2
-    assert "There is no nothing in" in done.output
+def test_a_run_is_measured_once(module: Module, tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def step(one: SimpleNamespace, *, budget: float, seed: int) -> dict[str, object]:
+        calls.append(one.name)
+        return {"dataset": one.name, "budget": budget, "seed": seed, "scores": {}}
+
+    path = tmp_path / "ablation.jsonl"
+    for seed in (0, 0, 1):
+        module("ablation").measured(path, SimpleNamespace(name="a"), 2.0, seed, step)
+    assert calls == ["a", "a"]
+    assert len([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]) == 2
+
+
+@pytest.mark.slow
+def test_a_real_run_is_taken_apart(module: Module, tmp_path: Path) -> None:
+    generated = module("generated")
+    generated.write_generated(tmp_path, "tiny", 0)
+    (one,) = module("sets").find_sets(tmp_path)
+    found = module("ablation").ablate(one, budget=20.0, seed=0)
+    scores = found["scores"]
+    assert scores["full race"] > found["constant"]
+    assert {"best single trial", "portfolio alone"} <= set(scores)
+    assert found["trials"] >= found["searched"] >= 0

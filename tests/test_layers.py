@@ -34,6 +34,7 @@ LEVELS = {
     "serve": 6,
     "export": 6,
     "workflows": 7,
+    "benchmark": 7,
     "estimators": 7,
     "cli": 8,
     "__main__": 9,
@@ -44,6 +45,11 @@ SIBLINGS = {
     ("config", "automl.forms"),  # how its values are written
     ("settings", "automl.config"),  # merges what is said of its fields
     ("engines", "automl.features.matrix"),  # the one type that both speak
+    (
+        "engines",
+        "automl.features.strict",
+    ),  # the reader of a bundle's JSON, for a model kept as JSON
+    ("features", "automl.engines._imports"),  # recipes screen columns with a quick LightGBM
     ("estimators", "automl.workflows"),  # an estimator is a skin over the workflow functions
 }
 UNSAFE = {"pickle", "cPickle", "_pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}

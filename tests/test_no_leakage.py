@@ -30,7 +30,8 @@ from automl.search.costs import Costs
 from automl.search.executors.inline import InlineExecutor
 from automl.search.journal import Journal
 from automl.search.portfolio import portfolio
-from automl.search.race import Race, RaceRules
+from automl.search.race import Race
+from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
 from automl.search.store import RunData
 from automl.search.studies import Studies

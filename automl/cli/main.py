@@ -20,7 +20,7 @@ from automl.errors import AutoMLError, ConfigError, did_you_mean
 
 COMMANDS = "automl.cli.commands"
 # The order of a first reading; commands that are not named here follow by name.
-_FIRST = ("fit", "predict", "evaluate", "explain", "show")
+_FIRST = ("fit", "predict", "evaluate", "explain", "show", "benchmark")
 
 _MISTAKE, _BUG, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
 _DISK = {

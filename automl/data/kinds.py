@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.data.cells import Cells, Floats, Mask, Texts
 from automl.data.dates import date_formats, is_compact_date, number_date_formats, parse_dates
@@ -32,6 +34,11 @@ _NEARLY_UNIQUE = 0.95
 # rows: random draws would have repeated long before.
 _DENSE = 0.5
 _SAMPLE = 2_000
+# Levels of text are composed of shared words if there are this many, at least this share of the
+# rows is of a level seen once or twice, and this share of their words is in three levels or more.
+_MIN_COMPOSED = 40
+_MIN_RARE = 0.05
+_SHARED_WORDS = 0.7
 SET_BY_USER = "set by --column"
 
 _ID_WORDS = frozenset(("id", "ids", "uuid", "guid", "key", "pk", "index", "idx", "rownum"))
@@ -159,6 +166,8 @@ def _of_texts(cells: Cells) -> Finding:
     n_rows, n_unique = int(counts.sum()), len(texts)
     if n_unique >= 10 and not coded and _is_prose(texts, n_unique / n_rows):
         return Finding(Kind.TEXT, "free text: several words per cell, and few cells repeat")
+    if not coded and _is_composed(texts, counts):
+        return Finding(Kind.TEXT, f"{n_unique:,} levels, composed of words that they share")
     if n_unique >= _NEARLY_UNIQUE * n_rows and n_rows >= 10:
         reason = "an identifier: nearly every value occurs once"
         return Finding(Kind.CATEGORICAL, reason, drop=Drop.IDENTIFIER)
@@ -222,6 +231,21 @@ def _is_prose(texts: Texts, share_unique: float) -> bool:
     if share_unique >= 0.5:
         return words >= 3
     return words >= 8 and share_unique >= 0.1
+
+
+def _is_composed(texts: Texts, counts: NDArray[np.intp]) -> bool:
+    """Whether many rare levels say the same things in other words, such as job titles.
+
+    As text they are told apart by their letters, rare and new ones too; as levels they are not.
+    """
+    if len(texts) < _MIN_COMPOSED or counts[counts <= 2].sum() < _MIN_RARE * counts.sum():
+        return False
+    sample = texts[:: max(1, len(texts) // _SAMPLE)]
+    found = [set(re.findall(r"[^\W\d_]{2,}", text.lower())) for text in sample]
+    levels_with = Counter(word for words in found for word in words)
+    n_words = levels_with.total()
+    shared = sum(n for n in levels_with.values() if n >= 3)
+    return n_words >= 2 * len(sample) and shared >= _SHARED_WORDS * n_words
 
 
 def _word_pair(texts: Texts) -> tuple[str, str] | None:

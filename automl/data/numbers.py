@@ -49,6 +49,7 @@ _SPLIT = re.compile(
     r"(?:[0-9][0-9.,' ]*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+)\s*(?P<suffix>[^0-9].*)?"
 )
 _LEADING_ZERO = "0[0-9]+"
+_DIGIT = re.compile("[0-9]")
 
 
 def is_soft_missing(texts: Texts) -> Mask:
@@ -79,6 +80,8 @@ def number_formats(texts: Texts) -> Mapping[str, Any]:
     step = max(1, len(texts) // _SAMPLE)
     sample = texts[::step]
     sample = sample[~is_soft_missing(sample)]
+    if sum(_DIGIT.search(text) is not None for text in sample) * 2 < len(sample):
+        return {}  # words: most columns of text end here
     prefixes, suffixes = _affixes(sample)
     candidates = [
         {"decimal": d, "thousands": t, "prefixes": prefixes, "suffixes": suffixes}

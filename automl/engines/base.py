@@ -66,10 +66,11 @@ class FitSetup:
     """Everything that shapes a training run but is not a hyperparameter.
 
     max_trees: upper bound of boosting rounds; params may hold less but never more.
-    patience: stop after this many rounds without a better validation loss; 0 = never, and no
-        validation rows are needed then.
+    patience: stop after at most this many rounds without a better validation loss, fewer where
+        the best loss came early; 0 = never, and no validation rows are needed then.
     seconds_left: called once a round; training stops, keeping its trees, when it is <= 0.
     quantile: level of the pinball loss; only used by Objective.QUANTILE.
+    trained: told the CPU seconds that a round took inside the library, for the record.
     """
 
     task: Task
@@ -81,6 +82,7 @@ class FitSetup:
     patience: int = 50
     quantile: float = 0.5
     seconds_left: Callable[[], float] = lambda: math.inf
+    trained: Callable[[float], None] = lambda seconds: None
 
 
 class Prepared(Protocol):
@@ -118,7 +120,7 @@ class Engine(Protocol):
     name: str
     suffix: str  # file suffix of a saved booster, e.g. ".ubj"
     objectives: frozenset[Objective]
-    tree_seconds: float  # a row through one tree on one core, about; what a member costs to score
+    tree_seconds: float  # a row through a tree of five levels on one core, about, by measurement
 
     def space(self, task: Task, size: TableSize) -> Space:
         """Ranges of the hyperparameters worth searching, sized to the table."""

@@ -140,7 +140,7 @@ class CatBoostEngine:
     name = "catboost"
     suffix = ".cbm"
     objectives = frozenset(_LOSSES)
-    tree_seconds = 3e-9
+    tree_seconds = 1.5e-9
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""

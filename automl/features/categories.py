@@ -16,11 +16,20 @@ from automl.features.strict import Fields
 
 Floats = NDArray[np.float64]
 
-MAX_LEVELS = 1000  # further levels share the rare code; CatBoost's and LightGBM's cost grows here
+# Levels with codes of their own, others share the rare code: the engines' cost grows with them,
+# but in a large table each of thousands of levels has rows enough to learn from.
+MAX_LEVELS = 10_000
+_FEW_LEVELS = 1000
+_ROWS_PER_LEVEL = 50
 COUNTED_LEVELS = 20  # columns with more levels than this also get the count feature
 # (rows of the table, rows that a level needs for a code of its own)
 _LEAST_ROWS = ((1_000, 2), (10_000, 3), (100_000, 5))
 _LEAST_ROWS_ABOVE = 10
+
+
+def most_levels(n_rows: int) -> int:
+    """How many levels of a column get a code of their own in a table of this length."""
+    return min(max(n_rows // _ROWS_PER_LEVEL, _FEW_LEVELS), MAX_LEVELS)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,8 @@ class CategoryColumn:
         counts = np.bincount(cells[cells >= 0], minlength=len(column.levels))
         order = np.argsort(-counts, kind="stable")
         least = least_rows(parsed.n_rows)
-        kept = [int(level) for level in order if counts[level] >= least][:MAX_LEVELS]
+        kept = [int(level) for level in order if counts[level] >= least]
+        kept = kept[: most_levels(parsed.n_rows)]
         codes = np.full(len(counts), -1)
         codes[kept] = np.arange(len(kept))
         others = (counts > 0) & (codes < 0)

@@ -1,4 +1,4 @@
-"""Target encodings: the shrunken mean target of the rows in a cell of one or two keys.
+"""Target encodings: the shrunken mean target of the rows in a cell of one to three keys.
 
 Notation: n = rows, k = encoded outputs (classes, or 1), K = cells of one encoding.
 """
@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 from automl.errors import BundleError
 from automl.features.matrix import IntArray, Matrix
 from automl.features.strict import Fields
+from automl.task import Task
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 INNER_FOLDS = 5
+MAX_ENCODED_CLASSES = 10
+VALUE_LEVELS = 32  # distinct values of an encoding, see `snapped`
+MAX_CROSSED_KEYS = 3
 _DENSE_LOOKUP = 1 << 21  # possible cells up to which a cell is found by indexing, not searching
 _LEAST_PRIOR_ROWS = 1.0  # a cell never trusts its own rows more than one row of prior
-_MOST_LEVELS = 1 << 24  # the codes of two crossed keys then fit into 64 bits
+_MOST_LEVELS = 1 << 20  # the codes of three crossed keys then fit into 64 bits
 _KINDS = ("category", "values", "bins")
 
 
@@ -94,7 +98,7 @@ class CellCodes:
         return math.prod(self._keys[i].size for i in which)
 
     def cells(self, which: tuple[int, ...]) -> Codes:
-        """(n,) cell codes 0..size-1 of one key, or of two keys crossed."""
+        """(n,) cell codes 0..size-1 of one key, or of up to three keys crossed."""
         codes = self._of(which[0]).astype(np.int64)
         for i in which[1:]:
             codes = codes * self._keys[i].size + self._of(i)
@@ -108,7 +112,7 @@ class CellCodes:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Learned values of the cells of one key or one pair of keys.
+    """Learned values of the cells of one key or of crossed keys.
 
     keys: positions in the recipe's keys.  cells: (K,) ascending codes of the cells with training
     rows.  values: (K, k), exact in float32.  prior: (k,), the value of every other cell.
@@ -138,7 +142,11 @@ class Encoding:
         cells = np.array(fields.integers("cells", high=2**63 - 1), dtype=np.int64)
         prior = np.array(fields.numbers("prior"), dtype=np.float64)
         values = fields.table("values", n_columns=len(prior))
-        if len(keys) not in (1, 2) or len(values) != len(cells) or (np.diff(cells) <= 0).any():
+        if (
+            not 1 <= len(keys) <= MAX_CROSSED_KEYS
+            or len(values) != len(cells)
+            or (np.diff(cells) <= 0).any()
+        ):
             raise BundleError(
                 f"{fields.where}: keys, cells and values do not fit together.",
                 hint="The bundle is damaged or was edited; use an intact copy.",
@@ -184,9 +192,10 @@ def fit_encoding(
     """The encoding fitted on all training rows, and (n, k) encoded values of all rows.
 
     A training row's value comes from the rows of the other inner folds only; every other row
-    gets the fitted encoding. The prior and the strength of shrinkage are those of all training
-    rows in every inner fold: they are equal for all rows, so they tell nothing about one of
-    them, while priors made fold by fold would tell a booster which fold a row is in.
+    gets the fitted encoding; both are `snapped` to the same few values. The prior and the
+    strength of shrinkage are those of all training rows in every inner fold: they are equal for
+    all rows, so they tell nothing about one of them, while priors made fold by fold would tell a
+    booster which fold a row is in.
 
     Source: shrinkage to the prior by count, Micci-Barreca, SIGKDD Explorations 2001; its
     strength by the moments of a one-way random-effects model, as in empirical Bayes.
@@ -205,16 +214,57 @@ def fit_encoding(
     fitted = np.empty((n_cells, len(target.prior)))
     encoded = np.empty((len(all_cells), len(target.prior)), dtype=np.float32)
     held_out = np.empty((len(train_rows), len(target.prior)))
+    fallback = np.empty_like(target.prior)
     for j, prior in enumerate(target.prior):
         sums = np.bincount(slot, target.centred[:, j], minlength=n_cells * n_inner)
         sums = sums.reshape(n_cells, n_inner)
         m = shrinkage(sums.sum(axis=1), counts.sum(axis=1), float(target.squares[j]))
-        fitted[:, j] = prior + sums.sum(axis=1) / (counts.sum(axis=1) + m)
-        held_out[:, j] = (prior + (sums @ others) / (other_counts + m)).ravel()[slot]
-    encoding = Encoding(keys, cells, exact_in_float32(fitted), target.prior)
+        values = prior + sums.sum(axis=1) / (counts.sum(axis=1) + m)
+        steps, edges = snapped(values, counts.sum(axis=1))
+        fitted[:, j] = steps[np.searchsorted(edges, values)]
+        unseen = (prior + (sums @ others) / (other_counts + m)).ravel()
+        held_out[:, j] = steps[np.searchsorted(edges, unseen)][slot]
+        fallback[j] = steps[np.searchsorted(edges, prior)]
+    encoding = Encoding(keys, cells, fitted, fallback)
     encoded[:] = encoding.transform(codes)
     encoded[train_rows] = held_out
     return encoding, encoded
+
+
+def snapped(values: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    """At most VALUE_LEVELS values, exact in float32, and the ascending edges between them.
+
+    values, rows: (K,) fitted values of the cells and their training rows.
+
+    Without it boosters overfit: the rows of one cell get a value from each inner fold, low where
+    their own fold's targets are high, so that splits within a cell read off the targets that
+    cross-fitting hid. Edges lie halfway between the values of neighbouring cells, so that the
+    inner folds of a cell mostly share a value.
+    """
+    distinct, place = np.unique(values, return_inverse=True)
+    mass = np.cumsum(np.bincount(place, rows))
+    wanted = mass[-1] * np.arange(1, VALUE_LEVELS) / VALUE_LEVELS
+    last = np.unique(np.searchsorted(mass, wanted, side="right"))  # first cell of a level
+    last = last[(last > 0) & (last < len(distinct))]
+    edges = (distinct[last - 1] + distinct[last]) / 2.0
+    level = np.searchsorted(edges, values)
+    total = np.bincount(level, rows, minlength=len(edges) + 1)
+    sums = np.bincount(level, rows * values, minlength=len(edges) + 1)
+    return exact_in_float32(sums / np.maximum(total, 1e-300)), edges
+
+
+def outcomes(y: Floats, task: Task, n_classes: int) -> tuple[Floats, tuple[int, ...]]:
+    """(n, k) what is averaged, and the classes that have a column each.
+
+    Binary and regression: y itself. Multiclass: one 0/1 column per class, or, with more than
+    MAX_ENCODED_CLASSES classes, one for each of the most frequent (ties: the lower index).
+    """
+    if task is not Task.MULTICLASS:
+        return np.asarray(y, dtype=np.float64)[:, None], ()
+    labels = y.astype(np.int64)
+    by_count = np.argsort(-np.bincount(labels, minlength=n_classes), kind="stable")
+    classes = np.sort(by_count[:MAX_ENCODED_CLASSES])
+    return (labels[:, None] == classes).astype(np.float64), tuple(int(c) for c in classes)
 
 
 def shrinkage(sums: Floats, counts: Floats, squares: float) -> float:
@@ -265,15 +315,17 @@ def exact_in_float32(values: Floats) -> Floats:
     return np.clip(values, -largest, largest).astype(np.float32).astype(np.float64)
 
 
-def inner_folds(n_rows: int, *, seed: int, groups: IntArray | None = None) -> Codes:
+def inner_folds(
+    n_rows: int, *, seed: int, groups: IntArray | None = None, n_folds: int = INNER_FOLDS
+) -> Codes:
     """(n_rows,) inner fold of each training row, balanced at random; a group shares one fold."""
     rng = np.random.default_rng(seed)
     if groups is None:
-        return _balanced(n_rows, rng)
+        return _balanced(n_rows, rng, n_folds)
     distinct, place = np.unique(groups, return_inverse=True)
-    return _balanced(len(distinct), rng)[place]
+    return _balanced(len(distinct), rng, n_folds)[place]
 
 
-def _balanced(n: int, rng: np.random.Generator) -> Codes:
+def _balanced(n: int, rng: np.random.Generator, n_folds: int) -> Codes:
     """(n,) fold numbers in random order; two folds at least, even for one row."""
-    return (rng.permutation(n) % min(INNER_FOLDS, max(n, 2))).astype(np.int64)
+    return (rng.permutation(n) % min(n_folds, max(n, 2))).astype(np.int64)

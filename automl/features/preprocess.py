@@ -17,6 +17,7 @@ from automl.features.categories import CategoryColumn
 from automl.features.dates import DateColumn, DateDifference
 from automl.features.matrix import Feature, FloatArray, Matrix
 from automl.features.numbers import NumberColumn
+from automl.features.repeats import RepeatedTexts
 from automl.features.strict import Fields
 from automl.features.text import TextColumn
 
@@ -52,6 +53,7 @@ _LOADERS: Mapping[str, Callable[[Fields], Transformer]] = {
     DateColumn.kind: DateColumn.from_json,
     DateDifference.kind: DateDifference.from_json,
     TextColumn.kind: TextColumn.from_json,
+    RepeatedTexts.kind: RepeatedTexts.from_json,
 }
 
 _FITTERS: Mapping[Kind, Callable[[ParsedTable, Schema, int], Transformer]] = {
@@ -126,8 +128,11 @@ class Preprocessor:
 
 
 def _candidates(parsed: ParsedTable, schema: Schema) -> list[Transformer]:
-    """A transformer for each used column, then the differences of datetime columns."""
+    """A transformer for each used column, codes of repeated texts, differences of datetimes."""
     fitted = [_FITTERS[schema.columns[i].kind](parsed, schema, i) for i in schema.used]
+    texts = [i for i in schema.used if schema.columns[i].kind is Kind.TEXT]
+    repeats = [RepeatedTexts.fit(parsed, schema, i) for i in texts]
+    fitted += [each for each in repeats if each is not None]
     # A difference would bend the direction that was asked for on one of its two columns.
     free = [i for i in schema.used if schema.columns[i].monotone == 0]
     dates = [i for i in free if schema.columns[i].kind is Kind.DATETIME]

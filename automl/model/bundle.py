@@ -61,7 +61,7 @@ _REQUIRED = frozenset({"task", "target", "classes", "metric"})
 _LINKS = {
     Task.BINARY: ("logit",),
     Task.MULTICLASS: ("softmax",),
-    Task.REGRESSION: ("identity", "log1p"),
+    Task.REGRESSION: ("identity", "log1p", "yeo-johnson"),
 }
 
 

@@ -10,9 +10,11 @@ numbers, to the bit, as one scored whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -38,6 +40,8 @@ Rows: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]] | ParsedTable
 # Rows that are scored at a time: bounds the memory that recipes and libraries need on top of
 # the matrix, and costs nothing measurable at this size.
 _CHUNK = 65_536
+# Rows that are worth a thread of their own.
+_LEAST_BLOCK = 8192
 # Numbers in one block of contributions (256 MB of float64).
 _BLOCK = 1 << 25
 
@@ -65,13 +69,6 @@ class Member:
     boosters: tuple[FoldBooster, ...]
 
 
-@runtime_checkable
-class _Threaded(Protocol):
-    """A booster that can score on several threads."""
-
-    threads: int
-
-
 @dataclass(kw_only=True, eq=False)
 class Predictor:
     """A trained model that takes rows with the original columns.
@@ -95,7 +92,7 @@ class Predictor:
 
     @property
     def threads(self) -> int:
-        """Threads that boosters score with, 1 at first; they change the speed, not the numbers."""
+        """Threads to score with, 1 at first; they change the speed, not the numbers."""
         return self._threads
 
     @threads.setter
@@ -103,10 +100,18 @@ class Predictor:
         if threads < 1:
             raise ConfigError(f"The number of threads is {threads}, but must be at least 1.")
         self._threads = threads
-        for member in self.members:
-            for fold in member.boosters:
-                if isinstance(fold.booster, _Threaded):
-                    fold.booster.threads = threads
+
+    @contextmanager
+    def _threaded_boosters(self) -> Iterator[None]:
+        """Let the libraries use the threads: contributions are computed a booster at a time."""
+        boosters = [fold.booster for member in self.members for fold in member.boosters]
+        for booster in boosters:
+            booster.threads = self._threads
+        try:
+            yield
+        finally:
+            for booster in boosters:
+                booster.threads = 1
 
     @property
     def positive(self) -> str | None:
@@ -143,9 +148,21 @@ class Predictor:
     def margin_of(self, matrix: Matrix) -> Floats:
         """(n, k) blended margins of rows whose features are at hand."""
         margin = np.zeros((matrix.n_rows, self.n_outputs))
-        for rows in _chunks(matrix.n_rows, _CHUNK):
+
+        def score(rows: slice) -> None:
             part = matrix if rows == slice(0, matrix.n_rows) else matrix.take(rows)
             margin[rows] = self._blend(part)
+
+        share = -(-matrix.n_rows // self._threads)
+        blocks = list(_chunks(matrix.n_rows, min(_CHUNK, max(share, _LEAST_BLOCK))))
+        if len(blocks) > 1 and self._threads > 1:
+            # Threads over rows, not in the libraries: theirs wait for each other after each call.
+            self._blend(matrix.take(slice(0, 1)))  # what is set up on first use, before two race
+            with ThreadPoolExecutor(self._threads) as pool:
+                list(pool.map(score, blocks))
+        else:
+            for rows in blocks:
+                score(rows)
         return margin
 
     def _blend(self, matrix: Matrix) -> Floats:
@@ -243,10 +260,11 @@ class Predictor:
         """
         values = np.zeros((matrix.n_rows, len(self.schema.used), self.n_outputs))
         base = np.full(self.n_outputs, np.nan if matrix.n_rows == 0 else 0.0)
-        for member in self.members:
-            share = member.weight / len(member.boosters)
-            for fold in member.boosters:
-                base += self._add_contributions(values, matrix, fold, share)
+        with self._threaded_boosters():
+            for member in self.members:
+                share = member.weight / len(member.boosters)
+                for fold in member.boosters:
+                    base += self._add_contributions(values, matrix, fold, share)
         return values, base
 
     def _add_contributions(

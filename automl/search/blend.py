@@ -6,8 +6,9 @@ probabilities, so that SHAP values of the blend are the averages of its members'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -20,6 +21,37 @@ Loss = Callable[[Floats], float]  # of an (n, k) margin; minimised
 # would help with a small weight.
 _WAIT = 6
 NO_PRICES: Mapping[str, float] = MappingProxyType({})
+# Where a limit keeps members out, dear ones are made dearer too: a member that is nearly as good
+# for a tenth of the room may leave room for two more.
+_DEARER = (10.0, 100.0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the members of a blend may cost together.
+
+    seconds, trees: by name, core-seconds to score a row and trees of the bag; a name that is
+    missing costs nothing.
+    """
+
+    members: int = 8
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    max_seconds: float = math.inf
+    trees: Mapping[str, float] = field(default_factory=dict)
+    max_trees: float = math.inf
+
+    def allow(self, names: Sequence[str]) -> bool:
+        """Whether a blend may consist of `names`."""
+        return (
+            len(names) <= self.members
+            and sum(self.seconds.get(name, 0.0) for name in names) <= self.max_seconds
+            and sum(self.trees.get(name, 0.0) for name in names) <= self.max_trees
+        )
+
+    def excess(self, name: str) -> float:
+        """How many times over the limits `name` is alone; at most 1 if it may be a blend."""
+        seconds, trees = self.seconds.get(name, 0.0), self.trees.get(name, 0.0)
+        return max(seconds / self.max_seconds, trees / self.max_trees)
 
 
 @dataclass(frozen=True)
@@ -35,45 +67,92 @@ def greedy_blend(
     loss: Loss,
     *,
     prices: Mapping[str, float] = NO_PRICES,
-    max_members: int = 8,
+    limits: Limits | None = None,
     rounds: int = 30,
     tolerance: float = 1e-4,
     scale: float = 1.0,
 ) -> Blend:
     """The weights that greedy selection finds.
 
-    margins: (n, k) out-of-fold margins by name; the best single one starts the blend.
+    margins: (n, k) out-of-fold margins by name; the best single one for its price starts.
     A round must lower the loss by `tolerance` x `scale`; `scale` is the loss that the best single
     member saves against the baseline, so the tolerance has no units. A name that is not in the
     blend yet must lower it by its price more, in units of the same: what it costs to predict.
+    limits: bounds of the whole blend. Where no single member keeps them, the one that comes
+    nearest is the blend.
     """
-    names = list(margins)
-    losses = {name: loss(np.asarray(margins[name], dtype=np.float64)) for name in names}
-    order = names_by_loss(losses, len(names))
-    counts = {order[0]: 1}
-    total = np.array(margins[order[0]], dtype=np.float64)
+    limits = limits or Limits()
+    losses = {name: loss(np.asarray(margins[name], dtype=np.float64)) for name in margins}
+    names = [name for name in margins if limits.excess(name) <= 1.0]
+    if not names:
+        nearest = min(margins, key=limits.excess)
+        return Blend({nearest: 1.0}, losses[nearest])
     unit = tolerance * scale
-    # What was paid for members counts as loss, so that a dear one must be worth it.
-    best, best_counts, waited = losses[order[0]], dict(counts), 0
-    paid = 0.0
-    for size in range(2, rounds + 1):
-        allowed = order if len(counts) < max_members else list(counts)
-        fees = {name: 0.0 if name in counts else unit * prices.get(name, 0.0) for name in allowed}
-        found, name = min(
-            (loss((total + margins[name]) / size) + fees[name], name) for name in allowed
-        )
-        paid_before, paid = paid, paid + fees[name]
-        found += paid_before
-        counts[name] = counts.get(name, 0) + 1
-        total += margins[name]
-        waited += 1
-        if found < best - unit:
-            best, best_counts, waited = found, dict(counts), 0
-        if waited == _WAIT:
+    order = names_by_loss({name: losses[name] for name in names}, len(names))
+    search = _Greedy(margins, loss, order, limits)
+    found: list[Blend] = []
+    for dearer in (1.0, *_DEARER):
+        fees = {name: dearer * unit * prices.get(name, 0.0) for name in names}
+        weights = search.weights(losses, fees, unit, rounds)
+        found.append(Blend(weights, loss(blended(weights, margins))))
+        if not search.bound:
             break
-    total_count = sum(best_counts.values())
-    weights = {name: count / total_count for name, count in best_counts.items()}
-    return Blend(weights, loss(blended(weights, margins)))
+    return min(found, key=lambda blend: blend.loss)
+
+
+class _Greedy:
+    """Forward selection with replacement within limits.
+
+    names: best first.  bound: whether the limits kept a name out in the last search.
+    """
+
+    def __init__(
+        self,
+        margins: Mapping[str, NDArray[np.floating]],
+        loss: Loss,
+        names: Sequence[str],
+        limits: Limits,
+    ) -> None:
+        self._margins, self._loss, self._names, self._limits = margins, loss, names, limits
+        self.bound = False
+
+    def weights(
+        self, losses: Mapping[str, float], fees: Mapping[str, float], unit: float, rounds: int
+    ) -> dict[str, float]:
+        """The weights after the best of `rounds` rounds; `fees` by name are paid once, as loss."""
+        self.bound = False
+        start = min(self._names, key=lambda name: losses[name] + fees[name])
+        counts = {start: 1}
+        total = np.array(self._margins[start], dtype=np.float64)
+        # What was paid for members counts as loss, so that a dear one must be worth it.
+        best, best_counts, waited, paid = losses[start], dict(counts), 0, 0.0
+        for size in range(2, rounds + 1):
+            found, name = min(
+                (
+                    self._loss((total + self._margins[name]) / size)
+                    + (0.0 if name in counts else fees[name]),
+                    name,
+                )
+                for name in self._allowed(counts)
+            )
+            found += paid
+            paid += 0.0 if name in counts else fees[name]
+            counts[name] = counts.get(name, 0) + 1
+            total += self._margins[name]
+            waited += 1
+            if found < best - unit:
+                best, best_counts, waited = found, dict(counts), 0
+            if waited == _WAIT:
+                break
+        total_count = sum(best_counts.values())
+        return {name: count / total_count for name, count in best_counts.items()}
+
+    def _allowed(self, counts: Mapping[str, int]) -> list[str]:
+        """Names that are members, or may become one."""
+        fits = [n for n in self._names if n in counts or self._limits.allow([*counts, n])]
+        if len(counts) < self._limits.members and len(fits) < len(self._names):
+            self.bound = True
+        return fits
 
 
 def blended(weights: Mapping[str, float], margins: Mapping[str, NDArray[np.floating]]) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from automl.ledger import Ledger
 from automl.search.costs import Costs
@@ -13,6 +14,25 @@ from automl.search.trial import Trial
 
 # An engine that fails this often without any success is not asked again.
 _BENCH_AFTER = 2
+_HASTES = (1.0, 1.4, 2.0, 2.8, MOST_HASTE)
+_FORGET = 0.2  # of what is known of a source's gains, at each new one
+_REPEATED = 4  # trials that may be repeated with other seeds
+
+
+class _Worth:
+    """Gain of the blend per second of training that a source of candidates had lately."""
+
+    def __init__(self) -> None:
+        # Nobody knows at first: as if a second had gained a thousandth.
+        self._gain, self._seconds = 1e-3, 1.0
+
+    def add(self, gain: float, seconds: float) -> None:
+        self._gain = (1.0 - _FORGET) * self._gain + gain
+        self._seconds = (1.0 - _FORGET) * self._seconds + seconds
+
+    @property
+    def per_second(self) -> float:
+        return self._gain / self._seconds
 
 
 class Candidates:
@@ -25,6 +45,9 @@ class Candidates:
         self._studies, self._costs, self._ledger = studies, costs, ledger
         self._failures: dict[str, int] = {}
         self._succeeded: set[str] = set()
+        self._worth = {"optuna": _Worth(), "again": _Worth()}
+        self._done: list[tuple[float, int, Candidate]] = []  # loss, number
+        self._seeds: dict[int, int] = {}  # of a trial: how often it was repeated
 
     def batch(self, size: int) -> list[Candidate]:
         """The next candidates, whatever they cost: `size`, or fewer if nothing is left to try."""
@@ -37,38 +60,51 @@ class Candidates:
         return found
 
     def fitting(
-        self, wall_seconds: Callable[[Candidate], float], free: float, *, first: bool
+        self, ends: Callable[[Candidate], float], left: float, *, first: bool
     ) -> Candidate | None:
-        """The next candidate whose `wall_seconds` are at most `free`, or None.
+        """The next candidate whose last fold `ends` within the `left` seconds, or None.
 
-        A portfolio entry that needs a few times more is hastened; the first one always is.
+        A portfolio entry that needs up to a few times more is hastened; the first one always is.
+        When the portfolio is tried, the studies are asked; what is too slow for the rest of the
+        time makes room for the best so far with another seed.
         """
         while (candidate := self._from_portfolio()) is not None:
-            need = wall_seconds(candidate)
-            haste = need / max(free, 1e-9)
+            found = _in_time(candidate, ends, left)
+            if found is None and first:
+                found = hastened(candidate, MOST_HASTE)
             name = f"{candidate.engine} ({candidate.recipe})"
-            if haste <= 1.0:
-                return candidate
-            if haste <= MOST_HASTE or first:
-                faster = hastened(candidate, haste)
-                if faster.params != candidate.params:
-                    self._ledger.add("race", f"{name} learns faster", "to end its folds in time")
-                return faster
-            self._ledger.add(
-                "race", f"{name} is left out", f"its folds would need about {need:.1f} s"
-            )
-        if first or free <= 0:
+            if found is None:
+                reason = f"its folds would need about {ends(candidate):.1f} s"
+                self._ledger.add("race", f"{name} is left out", reason)
+                continue
+            if found.params != candidate.params:
+                self._ledger.add("race", f"{name} learns faster", "to end its folds in time")
+            return found
+        if first or left <= 0:
             return None
-        return self._studies.ask(
-            seconds=self._costs.predict,
-            allowed=lambda c: wall_seconds(c) <= free and not self._benched(c.engine),
-        )
+        sources = [self._searched, self._again]
+        if self._worth["again"].per_second > self._worth["optuna"].per_second:
+            sources.reverse()
+        return sources[0](ends, left) or sources[1](ends, left)
+
+    @property
+    def searching(self) -> bool:
+        """Whether the portfolio is tried."""
+        return not self._portfolio
+
+    def gained(self, trial: Trial, gain: float) -> None:
+        """Learn what a finished trial added to the blend, as `Gains.take` says it."""
+        source = trial.candidate.origin
+        if source in self._worth:
+            self._worth[source].add(gain, trial.seconds)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from closed trials, in their order."""
         for trial in trials:
             candidate, pruned = trial.candidate, trial.state == "pruned"
             self._count(trial)
+            if trial.state == "done" and trial.loss is not None and not trial.by_clock:
+                self._done.append((trial.loss, trial.number, candidate))
             loss = trial.objective_loss  # of a pruned trial: what it would likely have been
             if candidate.study_trial is not None:
                 self._studies.tell(candidate, loss, pruned=pruned)
@@ -98,3 +134,36 @@ class Candidates:
 
     def _asked(self) -> Candidate | None:
         return self._studies.ask(allowed=lambda c: not self._benched(c.engine))
+
+    def _searched(self, ends: Callable[[Candidate], float], left: float) -> Candidate | None:
+        """What the studies ask for, hastened where it would be too slow."""
+        asked = self._studies.ask(
+            seconds=self._costs.predict,
+            allowed=lambda c: ends(c) <= left and not self._benched(c.engine),
+        )
+        if asked is None:
+            return None
+        found = _in_time(asked, ends, left)
+        if found is not asked:  # other params than asked for
+            self._studies.tell(asked, None, pruned=False)
+        return found if found is None or found is asked else replace(found, study_trial=None)
+
+    def _again(self, ends: Callable[[Candidate], float], left: float) -> Candidate | None:
+        """One of the best trials with another seed, those repeated least first."""
+        best = sorted(entry for entry in self._done if entry[2].seed == 0)[:_REPEATED]
+        for _, number, candidate in sorted(best, key=lambda e: (self._seeds.get(e[1], 0), e[:2])):
+            if ends(candidate) <= left:
+                seed = self._seeds[number] = self._seeds.get(number, 0) + 1
+                return replace(candidate, origin="again", seed=seed, study_trial=None)
+        return None
+
+
+def _in_time(
+    candidate: Candidate, ends: Callable[[Candidate], float], left: float
+) -> Candidate | None:
+    """`candidate`, or with the least haste that lets it end within `left` seconds."""
+    for haste in _HASTES:
+        found = candidate if haste == 1.0 else hastened(candidate, haste)
+        if ends(found) <= left:
+            return found
+    return None

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from automl.engines.base import TableSize
+from automl.search.setup import fold_seconds
+
 # cgroup v2 and v1; absent elsewhere (macOS, Windows), where only the affinity counts.
 _QUOTA_V2 = Path("/sys/fs/cgroup/cpu.max")
 _QUOTA_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
@@ -16,6 +19,10 @@ _MEMORY = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+
+_CELL_BYTES = 6  # of text, about
+# A fold of a small model may take this share of the budget: a few trials fit then.
+_FOLD_SHARE = 0.25
 
 
 def usable_cores() -> int:
@@ -56,18 +63,35 @@ def _read(path: Path) -> str | None:
 
 
 def plan_workers(
-    workers: int | None, threads: int | None, *, matrix_bytes: int
+    workers: int | None,
+    threads: int | None,
+    *,
+    matrix_bytes: int,
+    budget: float | None = None,
 ) -> tuple[int, int]:
     """(worker processes, threads of each) for a table of about that many bytes.
 
+    budget: seconds of the whole run, or None.
+
     One thread per worker keeps every core busy even when others use the machine: two threads
     that wait for each other lose 4-10x then. A table too large to be held by that many workers
-    gets fewer, with more threads each.
+    gets fewer, with more threads each; so does one of which a single fold would take too much of
+    the budget on one core.
     """
     cores = usable_cores()
     if workers is None:
         # A worker holds the rows it takes and their bins, on top of the libraries themselves.
         per_worker = 3 * matrix_bytes + 300_000_000
         in_memory = max(1, int(0.7 * usable_memory() / per_worker))
-        workers = max(1, min(cores // (threads or 1), in_memory))
+        workers = max(
+            1, min(cores // (threads or _least_threads(matrix_bytes, budget)), in_memory)
+        )
     return workers, threads or max(1, cores // workers)
+
+
+def _least_threads(matrix_bytes: int, budget: float | None) -> int:
+    """Threads with which a fold takes no more than its share of the budget, about."""
+    if budget is None:
+        return 1
+    cells = TableSize(matrix_bytes // _CELL_BYTES, 1, 0, 0)
+    return max(1, round(fold_seconds(cells, 1) / (_FOLD_SHARE * budget)))

@@ -20,6 +20,7 @@ class Candidate:
     """A configuration to be cross-validated.
 
     cost: relative core-seconds of a fold; 1 = the first of the portfolio.
+    seed: 0, or another number for the same configuration with other random draws.
     """
 
     engine: str
@@ -28,6 +29,7 @@ class Candidate:
     cost: float = 1.0
     origin: str = "portfolio"
     study_trial: int | None = None  # Optuna's number, for tell
+    seed: int = 0
 
 
 HASTENED = "hastened"  # origin of a portfolio entry whose learning rate was raised to fit
@@ -108,10 +110,10 @@ def portfolio(
         and (size.n_categorical or candidate.params not in _NEEDS_CATEGORIES)
     ]
     chosen += [Candidate(name, "plain", {}) for name in engines if name not in known]
-    return tuple(_sized(candidate, size) for candidate in chosen)
+    return tuple(sized(candidate, size) for candidate in chosen)
 
 
-def _sized(candidate: Candidate, size: TableSize) -> Candidate:
+def sized(candidate: Candidate, size: TableSize) -> Candidate:
     """Smaller leaves for small tables: the libraries' defaults suit some thousand rows."""
     params = dict(candidate.params)
     if candidate.engine == "lightgbm" and size.n_rows < 2000:

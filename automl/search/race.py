@@ -12,8 +12,7 @@ import math
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,54 +20,31 @@ import numpy as np
 
 from automl.errors import SearchError
 from automl.ledger import Board, Ledger
+from automl.search.blend import row_sample
 from automl.search.candidates import Candidates
 from automl.search.costs import Costs
-from automl.search.crossval import PLAIN, choose_tree_counts, load_engine
+from automl.search.cpu import Cpu
+from automl.search.crossval import choose_tree_counts
 from automl.search.executors.base import Executor, Report
+from automl.search.gains import Gains
 from automl.search.journal import Journal
+from automl.search.pace import Pace
 from automl.search.portfolio import HASTENED, Candidate
 from automl.search.pruning import likely_loss, pruned_after
+from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer, mean_score
 from automl.search.studies import Studies
 from automl.search.trial import FoldRun, Trial
 
 # Finished trials whose models stay on disk and margins in memory: more than a blend looks at.
 KEPT_TRIALS = 30
+_GAIN_ROWS = 20_000  # on which the gain of a trial is measured
 BATCH = 4  # trials per batch in trials mode; any fixed number is as good for identity
 _TICK = 0.25  # seconds between looks at the clock
 _GRACE = 0.3  # seconds that a task may take past its limit before it is killed
-
-
-@dataclass(frozen=True)
-class RaceRules:
-    """What bounds a race.
-
-    trials: how many, or None.  seconds_left: time until training must have ended, infinite
-    without a time budget; it may shrink as the race learns what the rest will cost. With both,
-    the clock only ends the race.
-    spare: seconds after that, kept for explanations, which the first model may use up.
-    inner_stop: see `RunData`.  baseline_losses: objective loss of the constant prediction in each
-    split.
-    """
-
-    trials: int | None
-    seconds_left: Callable[[], float]
-    max_trees: int
-    patience: int
-    seed: int
-    inner_stop: bool
-    baseline_losses: Sequence[float]
-    spare: float = 0.0
-
-    @property
-    def baseline_loss(self) -> float:
-        """Mean over the splits."""
-        return float(np.mean(self.baseline_losses))
-
-    @property
-    def reads_clock(self) -> bool:
-        """Whether decisions may depend on what things cost."""
-        return self.trials is None
+# A candidate starts if this many times its predicted end is in time: after a fold of its engine
+# and recipe was seen, and before.
+_SURE, _UNSURE = 1.05, 1.3
 
 
 class Race:
@@ -90,22 +66,27 @@ class Race:
     ) -> None:
         self.executor, self.scorer, self.rules = executor, scorer, rules
         self._chooser = scorer.with_echoes()
-        self.costs = costs
+        self.costs, self.pace = costs, Pace(costs, executor.n_workers)
+        self.cpu = Cpu(executor)
         self.folder, self.journal, self.ledger = folder, journal, ledger
         self.trials: list[Trial] = []
         self.margins: dict[str, Any] = {}  # name -> stacked (rows, k) float32 of finished trials
         self.ended_by_clock = False
+        self._ended_early = False
         self.loss_seconds = 0.0  # that one evaluation of the metric takes, to plan the end
         self._candidates = Candidates(candidates, studies, costs, ledger)
         self._batch: deque[Candidate] = deque()
         self._finish: deque[tuple[Trial, FoldRun]] = deque()
         self._untold: deque[Trial] = deque()
+        self._sample = row_sample(len(self._chooser.rows), _GAIN_ROWS, rules.seed)
+        self._gains = Gains(lambda margin: self._chooser.loss(margin, self._sample))
         self._watch = watch
 
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self) -> list[Trial]:
         """Race until the rules end it; raises SearchError if every trial failed."""
+        self.cpu.begin()
         while True:
             self._fill()
             if not self._open():
@@ -117,6 +98,9 @@ class Race:
             if self._hard_left() < 0:
                 self._stop()
                 break
+        self.cpu.end()
+        if self.rules.reads_clock:
+            self.ledger.add("race", *self.cpu.told())
         failed = [trial for trial in self.trials if trial.state == "failed"]
         if not self.done and failed:
             raise SearchError(
@@ -145,7 +129,8 @@ class Race:
 
     def _next_task(self) -> Mapping[str, Any] | None:
         if self._finish:
-            return self._finish_task(*self._finish.popleft())
+            trial, fold = self._finish.popleft()
+            return trial.finish_task(fold)
         for trial in self.trials:
             if trial.state == "running" and trial.pending:
                 if self._too_late(trial):
@@ -172,8 +157,10 @@ class Race:
         """The next candidate to start, if one may start now."""
         if self.rules.trials is None:
             self._tell()
+            if self._ends_early():
+                return None
             return self._candidates.fitting(
-                self._wall_seconds, self._free_seconds(), first=not self.trials
+                self._end, self.rules.seconds_left(), first=not self.trials
             )
         if self._batch:
             return self._batch.popleft()
@@ -185,8 +172,20 @@ class Race:
             self.ended_by_clock = True
             return None
         self._tell()
+        if self._ends_early():
+            return None
         self._batch.extend(self._candidates.batch(size))
         return self._batch.popleft() if self._batch else None
+
+    def _ends_early(self) -> bool:
+        """Whether nothing is started any more, because nothing improves."""
+        if not self.rules.stop_early or not self._candidates.searching or not self._gains.stale:
+            return False
+        if not self._ended_early:
+            self._ended_early = True
+            waited = self._gains.waited
+            self.ledger.add("race", "ends early", f"{waited} trials did not improve the blend")
+        return True
 
     def _tell(self) -> None:
         """Tell about closed trials, in trial order."""
@@ -194,18 +193,16 @@ class Race:
         while self._untold and not self._untold[0].is_open:
             closed.append(self._untold.popleft())
         self._candidates.tell(closed)
+        for trial in closed:
+            if trial.name in self.margins:
+                margin = self._chooser.pooled(self.margins[trial.name])[self._sample]
+                self._candidates.gained(trial, self._gains.take(margin))
 
-    def _wall_seconds(self, candidate: Candidate) -> float:
-        """Predicted wall seconds of all folds of `candidate` on all workers."""
-        waves = math.ceil(len(self.scorer.splits) / self.executor.n_workers)
-        return 1.1 * waves * self.costs.predict(candidate)
-
-    def _free_seconds(self) -> float:
-        """Wall seconds until the race must end, less what is queued already."""
-        queued = sum(
-            len(trial.pending) * self.costs.predict(trial.candidate) for trial in self._open()
-        )
-        return self.rules.seconds_left() - queued / self.executor.n_workers
+    def _end(self, candidate: Candidate) -> float:
+        """Seconds until all folds of `candidate` would have ended, were it started now."""
+        unsure = _SURE if self.costs.known(candidate) else _UNSURE
+        waiting = [trial for trial in self.trials if trial.state == "running"]
+        return unsure * self.pace.last_end(waiting, candidate, len(self.scorer.splits))
 
     def _start(self, candidate: Candidate) -> Trial:
         number = len(self.trials)
@@ -221,22 +218,15 @@ class Race:
     # -- tasks ----------------------------------------------------------------------------------
 
     def _fold_task(self, trial: Trial, split: int) -> dict[str, Any]:
-        candidate = trial.candidate
-        plain = candidate.recipe == PLAIN
-        return {
-            "kind": "fold",
-            "trial": trial.number,
-            "split": split,
-            "engine": candidate.engine,
-            "recipe": candidate.recipe,
-            "params": dict(candidate.params),
-            "seed": self.rules.seed + split,
-            "max_trees": self.rules.max_trees,
-            "patience": self.rules.patience,
-            "time_limit": self._time_limit(trial),
-            "model": str(trial.folder / f"fold_{split:02d}{load_engine(candidate.engine).suffix}"),
-            "recipe_file": None if plain else str(trial.folder / f"recipe_{split:02d}.json"),
-        }
+        limit = self._time_limit(trial)
+        self.pace.begun(trial, split)
+        return trial.fold_task(
+            split,
+            seed=self.rules.seed,
+            max_trees=self.rules.max_trees,
+            patience=self.rules.patience,
+            time_limit=limit,
+        )
 
     def _time_limit(self, trial: Trial) -> float | None:
         """Seconds for one fold: a fair share of those left for the first trial and hastened ones.
@@ -255,10 +245,7 @@ class Race:
         """Whether the pending folds of `trial` cannot end in time; gives it up if so."""
         if not self.rules.reads_clock or not self.done or trial.candidate.origin == HASTENED:
             return False
-        waves = math.ceil(len(trial.pending) / self.executor.n_workers)
-        took = [fold.seconds for fold in trial.folds.values()]
-        fold = float(np.mean(took)) if took else self.costs.predict(trial.candidate)
-        if waves * fold * 0.8 <= self.rules.seconds_left():
+        if 0.8 * self.pace.pending_end(trial) <= self.rules.seconds_left():
             return False
         self.ended_by_clock = True
         self._close(trial, "stopped")
@@ -277,24 +264,16 @@ class Race:
         trial.objective_loss = float(np.mean([fold.curve[fold.n_trees - 1] for fold in folds]))
         self._finish.extend((trial, fold) for fold in folds)
 
-    @staticmethod
-    def _finish_task(trial: Trial, fold: FoldRun) -> dict[str, Any]:
-        return {
-            "kind": "finish",
-            "trial": trial.number,
-            "engine": trial.candidate.engine,
-            "recipe": trial.candidate.recipe,
-            "split": fold.split,
-            "model": str(fold.model),
-            "n_trees": fold.n_trees,
-            "recipe_file": None if fold.recipe_file is None else str(fold.recipe_file),
-            "oof": str(trial.oof_file(fold.split)),
-        }
-
     # -- reports --------------------------------------------------------------------------------
 
     def _take(self, report: Report) -> None:
         trial = self.trials[report.task["trial"]]
+        if report.task["kind"] == "fold":
+            self.pace.ended(trial, report.task["split"])
+        if report.result is not None:
+            self.cpu.native_seconds += report.result["native_seconds"]
+            taken = report.result["seconds"], report.result["cpu_seconds"]
+            self.pace.seen(*taken, self.executor.threads)
         if not trial.is_open:
             return  # pruned or stopped meanwhile
         if report.result is None:

@@ -13,12 +13,14 @@ from automl.data.folds import Split
 from automl.metrics._threshold import best_threshold, score_probabilities
 from automl.metrics.base import Metric
 from automl.model.link import Link
-from automl.task import Task
+from automl.task import Objective, Task
 
 Floats = NDArray[np.float64]
 IntArray = NDArray[np.integer[Any]]
 
 DEFAULT_THRESHOLD = 0.5
+# Residual shifts that smear a margin while blends are compared; what ships has more.
+_FEW_SHIFTS = 9
 
 
 class Scorer:
@@ -29,9 +31,10 @@ class Scorer:
     split order, as `FoldTrainer.finish_fold` writes them; "pooled" ones hold each of `rows` once.
     echoes: whether pooled margins and their scores include the echo rows: for choices only. An
     echo of row i is row n + i of `rows`.
+    fences: least and largest target value that choices count; values beyond count as these.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the facts of a run, each given once
         self,
         metric: Metric,
         task: Task,
@@ -41,10 +44,12 @@ class Scorer:
         splits: Sequence[Split],
         *,
         echoes: bool = False,
+        fences: tuple[float, float] | None = None,
     ) -> None:
         self.metric, self.task, self.link = metric, task, link
         self.splits, self.echoes = splits, echoes
-        self._y, self._weight = y, weight
+        self._raw, self._weight, self._fences = y, weight, fences
+        self._y = y if fences is None or not echoes else np.clip(y, *fences)
         places, rows, start = [], [], 0
         for split in splits:
             n_valid, n_scored = len(split.valid), len(split.scored)
@@ -64,8 +69,21 @@ class Scorer:
 
     def with_echoes(self) -> Scorer:
         """The same scorer for choices."""
-        parts = self.metric, self.task, self.link, self._y, self._weight, self.splits
-        return Scorer(*parts, echoes=True)
+        return self._with(self.link, echoes=True)
+
+    @property
+    def smears(self) -> bool:
+        """Whether values are to be the mean of the target behind a link that bends the scale.
+
+        Medians and quantiles pass through a monotone link as they are.
+        """
+        squared = self.metric.objective.get(self.task) is Objective.SQUARED
+        return self.link.transforms and squared and not self.metric.log_target
+
+    def residuals(self, margin: Floats, sample: IntArray | slice = slice(None)) -> Floats:
+        """(n,) target on the link's scale less a pooled margin; `sample` as in `loss`."""
+        y, _ = self._truth(self.rows[sample])
+        return np.asarray(self.link.margin_of(y) - margin[:, 0])
 
     def pooled(self, stacked: NDArray[np.floating[Any]]) -> Floats:
         """(n_rows, k) margin of each of `rows`, averaged over repeats."""
@@ -94,41 +112,56 @@ class Scorer:
         sample: IntArray | slice = slice(None),
     ) -> float:
         """The metric of a pooled margin; `sample` as in `loss`."""
-        return self._score(self.rows[sample], margin, threshold)
+        rows = self.rows[sample]
+        return self._score(rows, margin, threshold, self._link_of(rows, margin))
 
     def loss(self, margin: Floats, sample: IntArray | slice = slice(None)) -> float:
         """What the blend minimises: the metric's loss at its own best threshold.
 
         sample: positions within `rows` whose margins `margin` holds.
         """
-        threshold = self.threshold(margin, sample)
-        return self.metric.loss(self._score(self.rows[sample], margin, threshold))
+        return self.metric.loss(self.score(margin, self.threshold(margin, sample), sample))
 
     def split_scores(
         self, stacked: NDArray[np.floating], threshold: float | None = None
     ) -> list[float]:
         """The metric of each split's valid rows; nan where they do not define it (one class)."""
-        scores, start = [], 0
+        parts, start = [], 0
         for split in self.splits:
-            margin = np.asarray(stacked[start : start + len(split.valid)], dtype=np.float64)
+            parts.append(np.asarray(stacked[start : start + len(split.valid)], dtype=np.float64))
             start += len(split.scored)
-            scores.append(self._score(split.valid, margin, threshold))
-        return scores
+        link = self._link_of(
+            np.concatenate([split.valid for split in self.splits]), np.concatenate(parts)
+        )
+        return [
+            self._score(split.valid, margin, threshold, link)
+            for split, margin in zip(self.splits, parts, strict=True)
+        ]
 
-    def _score(self, rows: IntArray, margin: Floats, threshold: float | None) -> float:
+    def _link_of(self, rows: IntArray, margin: Floats) -> Link:
+        """The link, smeared by the margin's own residuals unless that is settled already."""
+        if not self.smears or self.link.shifts:
+            return self.link
+        y, _ = self._truth(rows)
+        return self.link.smeared(self.link.margin_of(y) - margin[:, 0], _FEW_SHIFTS)
+
+    def _score(self, rows: IntArray, margin: Floats, threshold: float | None, link: Link) -> float:
         y, weight = self._truth(rows)
         return score_probabilities(
             self.metric,
             y,
-            self.link.predict(margin),
+            link.predict(margin),
             weight,
             threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
         )
 
     def with_link(self, link: Link) -> Scorer:
         """The same scorer through another link."""
-        parts = self._y, self._weight, self.splits
-        return Scorer(self.metric, self.task, link, *parts, echoes=self.echoes)
+        return self._with(link, echoes=self.echoes)
+
+    def _with(self, link: Link, *, echoes: bool) -> Scorer:
+        parts = self._raw, self._weight, self.splits
+        return Scorer(self.metric, self.task, link, *parts, echoes=echoes, fences=self._fences)
 
     def truth(self) -> tuple[Floats, Floats | None]:
         """(target, weight) of the validated rows."""

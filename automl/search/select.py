@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from automl.metrics._lookup import get_metric
 from automl.model.link import Link
-from automl.search.blend import Blend, blended, greedy_blend, names_by_loss, row_sample
-from automl.search.crossval import load_engine
+from automl.search.blend import Blend, Limits, blended, greedy_blend, names_by_loss, row_sample
 from automl.search.scoring import Scorer, mean_score
 from automl.search.trial import Trial
 from automl.task import Task
@@ -25,6 +24,9 @@ Floats = NDArray[np.float64]
 MAX_CANDIDATES = 25
 MAX_ROWS = 20_000
 _USUAL_ROUNDS = 15  # of a greedy blend, for an estimate
+# Core-seconds a row that a member's price of 1 stands for: it must buy a ten-thousandth of what
+# the best single model saves against the baseline.
+_PRICED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     scorer: Scorer,
     *,
     single: bool,
-    max_members: int,
+    limits: Limits,
     baseline_loss: float,
     calibrate: bool,
     crossfit_seconds: float,
@@ -68,12 +70,13 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     if single:
         blend = Blend({names[0]: 1.0}, losses[names[0]])
     else:
-        n_outputs = margins[names[0]].shape[1]
-        prices = {trial.name: _price(trial, n_outputs) for trial in trials}
-        blend = _blend(names, margins, prices, chooser, max_members, baseline_loss, seed)
+        blend = _blend(names, margins, limits, chooser, baseline_loss, seed)
     stacked = blended(blend.weights, margins)
     if calibrate:
         link = with_temperature(scorer.link, chooser, chooser.pooled(stacked))
+        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
+    if chooser.smears:
+        link = with_smearing(scorer.link, chooser, chooser.pooled(stacked))
         scorer, chooser = scorer.with_link(link), chooser.with_link(link)
     threshold = chooser.threshold(chooser.pooled(stacked))
     pooled = scorer.pooled(stacked)
@@ -93,9 +96,8 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
 def _blend(
     names: Sequence[str],
     margins: Mapping[str, NDArray[np.float32]],
-    prices: Mapping[str, float],
+    limits: Limits,
     scorer: Scorer,
-    max_members: int,
     baseline_loss: float,
     seed: int,
 ) -> Blend:
@@ -105,20 +107,10 @@ def _blend(
     return greedy_blend(
         pools,
         lambda margin: scorer.loss(margin, sample),
-        prices=prices,
-        max_members=max_members,
+        prices={name: seconds / _PRICED for name, seconds in limits.seconds.items()},
+        limits=limits,
         scale=max(baseline_loss - best, 1e-12),
     )
-
-
-def _price(trial: Trial, n_outputs: int) -> float:
-    """What a member must buy to be worth scoring with: 1 for 100 µs a row of its bag.
-
-    From its trees and the engine's usual speed, not from a clock: the blend of a run with a
-    number of trials must not depend on the machine's mood.
-    """
-    trees = sum(fold.n_trees for fold in trial.prefix()) * n_outputs
-    return trees * load_engine(trial.candidate.engine).tree_seconds * 1e4
 
 
 def with_temperature(link: Link, scorer: Scorer, pooled: Floats) -> Link:
@@ -137,6 +129,11 @@ def with_temperature(link: Link, scorer: Scorer, pooled: Floats) -> Link:
 
     best = float(np.exp(golden_section(lambda t: loss(float(np.exp(t))), -1.5, 1.5)))
     return replace(link, temperature=best) if loss(best) < 0.999 * loss(1.0) else link
+
+
+def with_smearing(link: Link, chooser: Scorer, pooled: Floats) -> Link:
+    """`link` with the shifts of the out-of-fold residuals (Duan, Smearing Estimate, 1983)."""
+    return link.smeared(chooser.residuals(pooled))
 
 
 def golden_section(

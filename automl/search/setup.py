@@ -8,19 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.engines.base import TableSize
+from automl.errors import ConfigError
+from automl.ledger import Ledger
 from automl.metrics.base import Metric
-from automl.model.link import Link
+from automl.model.link import Kind, Link, best_power
 from automl.task import Objective, Task
 
 Floats = NDArray[np.float64]
+
+# Tukey's outer fences, in spans between the quartiles (Exploratory Data Analysis, 1977).
+_FENCE = 3.0
 
 
 @dataclass(frozen=True)
 class Goal:
     """How a metric is pursued.
 
-    y: (n,) training target (log1p of the target for a log link).  weight: (n,) training weights
-    or None: the rows' own, times class weights, times 1 / |y| for relative metrics.
+    y: (n,) training target, on the link's scale.  weight: (n,) training weights or None: the
+    rows' own, times class weights, times 1 / |y| for relative metrics.
+    fences: least and largest target value that training and choices count, or None.
     """
 
     metric: Metric
@@ -30,37 +36,106 @@ class Goal:
     y: Floats
     weight: Floats | None
     calibrate: bool
+    fences: tuple[float, float] | None = None
 
 
 def pursue(
-    metric: Metric, task: Task, y: Floats, weight: Floats | None, *, class_weight: str
+    metric: Metric,
+    task: Task,
+    y: Floats,
+    weight: Floats | None,
+    *,
+    class_weight: str,
+    target_transform: str = "auto",
+    robust: bool = False,
 ) -> Goal:
     """The objective, link and weights with which boosters serve `metric`.
 
     class_weight "auto" balances the classes where the metric counts them equally.
+    target_transform "auto" bends the scale for a metric that is defined on it; whether it pays
+    for others is found by trying (`search.scale`).
+    robust: the target is winsorised at Tukey's outer fences and its absolute error is minimised.
+    Raises ConfigError for a transform or `robust` that the target does not allow.
     """
-    kind = {Task.BINARY: "logit", Task.MULTICLASS: "softmax", Task.REGRESSION: "identity"}[task]
-    if metric.log_target:
-        kind = "log1p"
+    link = _link(metric, task, y, target_transform)
+    fences = _fences(task, y, link) if robust else None
+    known = y if fences is None else np.clip(y, *fences)
+    objective = metric.objective[task]
+    if robust and objective is Objective.SQUARED:
+        objective = Objective.ABSOLUTE
     balanced = class_weight == "balanced" or (
         class_weight == "auto" and metric.name in ("balanced_accuracy", "f1_macro")
     )
     training = weight
     if task.is_classification and balanced:
         training = _times(training, _class_weights(y, weight))
-    if metric.relative:
+    if metric.relative and not link.transforms:  # a log scale is relative by itself
         typical = float(np.median(np.abs(y)))
         floor = np.maximum(np.abs(y), 0.01 * typical if typical > 0 else 1.0)
         training = _times(training, typical / floor if typical > 0 else 1.0 / floor)
     return Goal(
         metric=metric,
         task=task,
-        objective=metric.objective[task],
-        link=Link(kind),  # type: ignore[arg-type]
-        y=np.log1p(y) if metric.log_target else y,
+        objective=objective,
+        link=link,
+        y=link.margin_of(known) if link.transforms else known,
         weight=training,
         calibrate=task.is_classification and not balanced,
+        fences=fences,
     )
+
+
+def _link(metric: Metric, task: Task, y: Floats, transform: str) -> Link:
+    if task is not Task.REGRESSION:
+        if transform in ("log1p", "yeo-johnson"):
+            raise ConfigError(
+                f"--target-transform {transform} needs numbers to predict, and this is a {task}.",
+                hint="Leave it out, or pass --task regression.",
+            )
+        return Link("logit" if task is Task.BINARY else "softmax")
+    if transform == "auto":
+        transform = "log1p" if metric.log_target else "none"
+    if transform == "log1p" and y.min() <= -1.0:
+        raise ConfigError(
+            f"--target-transform log1p needs a target above -1, and its least value is "
+            f"{y.min():g}.",
+            hint="Use yeo-johnson, which takes every number.",
+        )
+    if transform == "yeo-johnson":
+        return Link("yeo-johnson", power=best_power(y))
+    kinds: dict[str, Kind] = {"none": "identity", "log1p": "log1p"}
+    return Link(kinds[transform])
+
+
+def _fences(task: Task, y: Floats, link: Link) -> tuple[float, float] | None:
+    """Target values beyond which lie gross errors; None where half of the target is one value."""
+    if task is not Task.REGRESSION:
+        raise ConfigError(
+            f"--robust needs numbers to predict, and this is a {task}.",
+            hint="Leave it out, or pass --task regression.",
+        )
+    scaled = link.margin_of(y)
+    low, high = np.quantile(scaled, [0.25, 0.75])
+    if high <= low:
+        return None
+    reach = _FENCE * (high - low)
+    inside = y[(scaled >= low - reach) & (scaled <= high + reach)]
+    return float(inside.min()), float(inside.max())
+
+
+def tell_goal(goal: Goal, y: Floats, ledger: Ledger) -> None:
+    """Write into the ledger on which scale and against which outliers boosters train."""
+    if goal.link.transforms:
+        power = f" with power {goal.link.power:.2f}" if goal.link.kind == "yeo-johnson" else ""
+        ledger.add("task", f"trains on the {goal.link.kind} scale of the target{power}")
+    if goal.fences is not None:
+        low, high = goal.fences
+        beyond = int(((y < low) | (y > high)).sum())
+        ledger.add(
+            "task",
+            f"robust: trains on the absolute error, with the target held in {low:g} to {high:g}",
+            f"{beyond:,} of {len(y):,} values lie beyond; scores are reported on all as they are",
+        )
 
 
 def _class_weights(y: Floats, weight: Floats | None) -> Floats:

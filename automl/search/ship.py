@@ -65,7 +65,7 @@ def refit_members(
                 "engine": trial.candidate.engine,
                 "recipe": trial.candidate.recipe,
                 "params": dict(trial.candidate.params),
-                "seed": seed,
+                "seed": trial.seed(seed),
                 "max_trees": refit_trees(trial, data),
                 "model": str(model),
                 "recipe_file": None if recipe_file is None else str(recipe_file),

@@ -6,6 +6,8 @@ parameter of a study: it is chosen outside, by `Studies.ask`.
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from automl.engines.base import Choice, Float, Int, Space
+from automl.errors import ConfigError
 from automl.search.portfolio import Candidate
 
 Arm = tuple[str, str]  # (engine, recipe)
@@ -32,6 +35,8 @@ _RANDOM_TRIALS = 5
 _STEEP = 50.0
 _UNTRIED = 0.02
 _CHANCES = 2
+_GRID_DIMENSIONS = 3
+_GRID_PLACES = (1 / 6, 1 / 2, 5 / 6)
 
 
 @dataclass
@@ -39,6 +44,7 @@ class _ArmState:
     study: optuna.Study
     space: dict[str, BaseDistribution]
     defaults: Mapping[str, Any]
+    grid: list[dict[str, Any]] | None = None  # points that are left; None = no grid
     best: float = np.inf
     asked: int = 0
 
@@ -48,18 +54,27 @@ class Studies:
 
     Losses are compared between arms, so they must be of one objective on the same folds.
     baseline_loss: of the constant prediction, which sets the scale of a gap between two losses.
+    sampler: "tpe" (multivariate, with a constant liar for trials in flight), "gp", "random", or
+        "grid": three values of each of the first three dimensions, the rest as the library has it.
     """
 
-    def __init__(self, spaces: Mapping[Arm, Space], *, seed: int, baseline_loss: float) -> None:
+    def __init__(
+        self,
+        spaces: Mapping[Arm, Space],
+        *,
+        seed: int,
+        baseline_loss: float,
+        sampler: str = "tpe",
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._arms: dict[Arm, _ArmState] = {}
         for i, (arm, space) in enumerate(sorted(spaces.items())):
-            sampler = optuna.samplers.TPESampler(
-                seed=seed * 1000 + i, n_startup_trials=_RANDOM_TRIALS
+            study = optuna.create_study(
+                sampler=_sampler(sampler, seed * 1000 + i), pruner=optuna.pruners.NopPruner()
             )
-            study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
             defaults = {name: dimension.default for name, dimension in space.items()}
-            self._arms[arm] = _ArmState(study, _distributions(space), defaults)
+            grid = _grid(space, seed * 1000 + i) if sampler == "grid" else None
+            self._arms[arm] = _ArmState(study, _distributions(space), defaults, grid)
         self._baseline_loss = baseline_loss
 
     def seen(self, candidate: Candidate, loss: float) -> None:
@@ -95,7 +110,7 @@ class Studies:
         arms = {}
         for arm, state in self._arms.items():
             template = Candidate(*arm, {}, origin="optuna")
-            if state.space and allowed(template):
+            if state.space and state.grid != [] and allowed(template):
                 arms[arm] = 1.0 if seconds is None else seconds(template)
         if not arms:
             return None
@@ -112,6 +127,8 @@ class Studies:
         arm = min(arms, key=stride)
         state = self._arms[arm]
         state.asked += 1
+        if state.grid is not None:
+            state.study.enqueue_trial(state.grid.pop())
         trial = state.study.ask(state.space)
         params = {**trial.params}
         return Candidate(*arm, params, origin="optuna", study_trial=trial.number)
@@ -136,6 +153,51 @@ class Studies:
     def trials(self) -> Sequence[tuple[Arm, list[optuna.trial.FrozenTrial]]]:
         """All trials by arm."""
         return [(arm, state.study.trials) for arm, state in self._arms.items()]
+
+
+def check_sampler(sampler: str) -> None:
+    """Raise ConfigError if `sampler` needs a package that is not installed."""
+    if sampler == "gp" and importlib.util.find_spec("torch") is None:
+        raise ConfigError(
+            "--sampler gp needs the package 'torch', which is not installed.",
+            hint="Run `pip install torch`, or use --sampler tpe.",
+        )
+
+
+def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    check_sampler(name)
+    if name == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=_RANDOM_TRIALS)
+    if name == "tpe":
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM_TRIALS)
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _grid(space: Space, seed: int) -> list[dict[str, Any]]:
+    """Points in random order: a low, a middle and a high value of the first few dimensions."""
+    middle = {name: _at(dimension, 0.5) for name, dimension in space.items()}
+    usual = {
+        name: _clip(dimension.default, _distribution(dimension))
+        for name, dimension in space.items()
+        if dimension.default is not None
+    }
+    varied = list(space)[:_GRID_DIMENSIONS]
+    values = [dict.fromkeys(_at(space[name], p) for p in _GRID_PLACES) for name in varied]
+    points = [
+        {**middle, **usual, **dict(zip(varied, point, strict=True))}
+        for point in itertools.product(*values)
+    ]
+    order = np.random.default_rng(seed).permutation(len(points))
+    return [points[k] for k in order]
+
+
+def _at(dimension: Float | Int | Choice, place: float) -> Any:
+    """The value at `place` of the way through a dimension."""
+    if isinstance(dimension, Choice):
+        return dimension.values[min(int(place * len(dimension.values)), len(dimension.values) - 1)]
+    low, high = float(dimension.low), float(dimension.high)
+    value = low * (high / low) ** place if dimension.log else low + place * (high - low)
+    return round(value) if isinstance(dimension, Int) else value
 
 
 def _distributions(space: Space) -> dict[str, BaseDistribution]:

@@ -9,9 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.ledger import BoardRow
+from automl.search.crossval import PLAIN, load_engine
 from automl.search.executors.base import Report
 from automl.search.portfolio import Candidate
 from automl.search.scoring import spread_of
+
+_SEED_STEP = 1000  # between the seeds of a candidate and of its repetition
 
 State = Literal["running", "finishing", "done", "pruned", "failed", "stopped"]
 
@@ -103,6 +106,46 @@ class Trial:
         """
         return float(np.mean([min(self.folds[k].curve) for k in range(n_folds)]))
 
+    def seed(self, run_seed: int) -> int:
+        """The seed of this trial's models; a split adds its number."""
+        return run_seed + _SEED_STEP * self.candidate.seed
+
+    def fold_task(
+        self, split: int, *, seed: int, max_trees: int, patience: int, time_limit: float | None
+    ) -> dict[str, Any]:
+        """The task to train one split; `seed` is the run's."""
+        candidate = self.candidate
+        recipe = None if candidate.recipe == PLAIN else self.folder / f"recipe_{split:02d}.json"
+        model = self.folder / f"fold_{split:02d}{load_engine(candidate.engine).suffix}"
+        return {
+            "kind": "fold",
+            "trial": self.number,
+            "split": split,
+            "engine": candidate.engine,
+            "recipe": candidate.recipe,
+            "params": dict(candidate.params),
+            "seed": self.seed(seed) + split,
+            "max_trees": max_trees,
+            "patience": patience,
+            "time_limit": time_limit,
+            "model": str(model),
+            "recipe_file": None if recipe is None else str(recipe),
+        }
+
+    def finish_task(self, fold: FoldRun) -> dict[str, Any]:
+        """The task to predict a trained split's scored rows at its honest tree count."""
+        return {
+            "kind": "finish",
+            "trial": self.number,
+            "engine": self.candidate.engine,
+            "recipe": self.candidate.recipe,
+            "split": fold.split,
+            "model": str(fold.model),
+            "n_trees": fold.n_trees,
+            "recipe_file": None if fold.recipe_file is None else str(fold.recipe_file),
+            "oof": str(self.oof_file(fold.split)),
+        }
+
     def row(self, weight: float = 0.0) -> BoardRow:
         """This trial on the leaderboard."""
         return BoardRow(
@@ -127,6 +170,7 @@ class Trial:
             "recipe": self.candidate.recipe,
             "origin": self.candidate.origin,
             "params": dict(self.candidate.params),
+            "seed": self.candidate.seed,
             "state": self.state,
             "score": self.score,
             "loss": self.loss,

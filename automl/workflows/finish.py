@@ -19,6 +19,7 @@ from automl.model.bundle import MemberFiles, install_bundle, write_bundle
 from automl.model.explain import Importance, rank_correlation
 from automl.search.baseline import baseline_margins
 from automl.search.journal import Journal
+from automl.search.limits import blend_limits
 from automl.search.race import Race
 from automl.search.scoring import mean_score, spread_of
 from automl.search.select import Choice, choose
@@ -27,7 +28,7 @@ from automl.search.ship import GRACE, BlendShap, blend_shap, fold_members, refit
 from automl.search.store import RunData
 from automl.workflows import result as files
 from automl.workflows.output import RunFolder
-from automl.workflows.plan import END_SECONDS, Plan
+from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
 from automl.workflows.training_table import TrainingTable
 
@@ -88,12 +89,20 @@ class Finish:
         constant = baseline_margins(self.data)
         baseline = mean_score(scorer.split_scores(constant))
         refit = self.config.refit or self.folds.refit
+        trials = [trial for trial in self.race.done if not trial.forgotten]
+        limits = blend_limits(
+            trials,
+            n_outputs=self.data.n_outputs,
+            refit=refit,
+            max_members=self.plan.max_members(refit=refit),
+            max_trees=self.config.max_trees,
+        )
         choice = choose(
-            [trial for trial in self.race.done if not trial.forgotten],
+            trials,
             self.race.margins,
             scorer,
             single=self.config.single,
-            max_members=self.plan.max_members(refit=refit),
+            limits=limits,
             baseline_loss=chooser.loss(chooser.pooled(constant)),
             calibrate=self.goal.calibrate,
             crossfit_seconds=self._crossfit_seconds(),
@@ -132,7 +141,12 @@ class Finish:
         def left() -> float:
             if not self.plan.budget.limited:
                 return math.inf
-            return self.plan.budget.left() - self.plan.explain_seconds() - END_SECONDS - GRACE
+            return (
+                self.plan.budget.left()
+                - self.plan.explain_seconds()
+                - self.plan.end_seconds()
+                - GRACE
+            )
 
         members, cut = refit_members(
             self.race.done,
@@ -163,7 +177,9 @@ class Finish:
         limited = self.plan.budget.limited
 
         def left() -> float:
-            return self.plan.budget.left() - END_SECONDS - GRACE if limited else math.inf
+            return (
+                self.plan.budget.left() - self.plan.end_seconds() - GRACE if limited else math.inf
+            )
 
         shap = blend_shap(
             members,
@@ -298,6 +314,7 @@ class Finish:
             "validation": self.folds.scheme,
             "n_splits": len(self.folds.splits),
             "seconds": outcome.seconds if self.plan.budget.limited else None,
+            "cpu": self.race.cpu.to_json() if self.plan.budget.limited else None,
         }
 
     def _facts(self, outcome: FitResult) -> dict[str, Any]:

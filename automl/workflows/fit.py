@@ -8,24 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from automl import plugins
 from automl.budget import Budget
 from automl.config import FitConfig
 from automl.data.folds import Folds
 from automl.errors import ConfigError
+from automl.features.matrix import Matrix
 from automl.features.preprocess import Preprocessor
 from automl.features.recipes import plan_recipes
 from automl.ledger import Ledger, Progress, Silent
 from automl.metrics._lookup import check_target, default_metric, get_metric
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
-from automl.search.setup import Goal, pursue
+from automl.search.setup import Goal, pursue, tell_goal
 from automl.search.store import RunData
+from automl.search.studies import check_sampler
 from automl.settings import resolve
 from automl.workflows.finish import Finish
 from automl.workflows.output import RunFolder, bundle_place
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
+from automl.workflows.target_scale import settle_scale
 from automl.workflows.training_table import TrainingTable, load_training_table
 from automl.workflows.validation import inner_stop, split_rows, tell_folds
 
@@ -57,6 +62,7 @@ def fit(
     engines = _engines(config)
     if config.metric is not None:
         get_metric(config.metric)  # an unknown name is said before anything is read
+    check_sampler(config.sampler)
     place = bundle_place(data, config)
     with (
         RunFolder(place, temp_dir=config.temp_dir) as run,
@@ -66,11 +72,15 @@ def fit(
         table = load_training_table(data, config, ledger)
         goal = _goal(table, config, ledger)
         preprocessor, run_data, folds = _prepare(table, goal, config, executor)
+        goal, run_data = settle_scale(
+            goal, run_data, config, engines, executor, run.path / "scale", budget, ledger
+        )
         plan = Plan(config, budget, table, goal, engines, executor.n_workers)
         run_data, folds = plan.within_budget(run_data, folds)
         tell_folds(folds, table, ledger)
         run_data.write(run.store)
         executor.open(run.store)
+        run_data = _without_cells(run_data)
         with closing(Journal(run.path / "journal.jsonl")) as journal:
             journal.write("start", config=config.to_json(), data=table.digest)
             ledger.progress.stage("Race")
@@ -120,7 +130,9 @@ def _executor(
     threads = config.threads
     if threads is None and config.trials is not None:
         threads = 1  # trees that do not depend on the machine's cores
-    workers, threads = plan_workers(config.workers, threads, matrix_bytes=_size(data))
+    workers, threads = plan_workers(
+        config.workers, threads, matrix_bytes=_size(data), budget=config.time_budget
+    )
     return LocalExecutor(workers, threads=threads, engines=engines, log=run.log)
 
 
@@ -133,6 +145,13 @@ def _size(data: Any) -> int:
     return path.stat().st_size * packed if path.is_file() else 0
 
 
+def _without_cells(data: RunData) -> RunData:
+    """`data` with the shape of its matrix only: from now on workers read the cells they share."""
+    matrix = data.matrix
+    shape = np.broadcast_to(np.zeros((), matrix.values.dtype), matrix.values.shape)
+    return replace(data, matrix=Matrix(shape, matrix.features))
+
+
 def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
     task = table.target.task
     metric = get_metric(config.metric) if config.metric else default_metric(task)
@@ -141,7 +160,17 @@ def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
         raise ConfigError("--class-weight needs a classification, and this is a regression.")
     chosen = "chosen by --metric" if config.metric else f"the default for {task.value}"
     ledger.add("task", f"metric: {metric.name}", chosen)
-    return pursue(metric, task, table.target.y, table.weight, class_weight=config.class_weight)
+    goal = pursue(
+        metric,
+        task,
+        table.target.y,
+        table.weight,
+        class_weight=config.class_weight,
+        target_transform=config.target_transform,
+        robust=config.robust,
+    )
+    tell_goal(goal, table.target.y, ledger)
+    return goal
 
 
 def _prepare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from automl.search.crossval import load_engine
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
 from automl.search.portfolio import portfolio
-from automl.search.race import Race, RaceRules
+from automl.search.race import Race
+from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
 from automl.search.select import MAX_CANDIDATES, MAX_ROWS
 from automl.search.setup import Goal, fold_seconds
@@ -38,8 +40,9 @@ MAX_REFIT_MEMBERS = 3
 # Writing, syncing and renaming the bundle, ending the workers and the interpreter: measured on two
 # cores, 0.15 to 0.25 s.
 END_SECONDS = 0.35
-# Choosing the blend: so many evaluations of its loss per candidate, as measured.
-_CHOOSE_ROUNDS = 14
+# Choosing the blend: so many evaluations of its loss per candidate, as measured; more where its
+# limits keep members out and it is chosen again at higher prices.
+_CHOOSE_ROUNDS = 24
 _CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
@@ -48,6 +51,7 @@ _WORTH = 0.1
 # fit into the budget, or there are `_FEW_SPLITS` splits.
 _LEAST_TRIALS = 8
 _FEW_SPLITS = 5
+_SLOWEST = 3.0  # what a start-up on a cold disk may make believe
 _REFIT_COST = 1.9  # of a fold's seconds: 1.2 to 1.5 times the rows and as many more trees
 
 
@@ -158,6 +162,7 @@ class Plan:
             self._table.target.y,
             self._table.weight,
             data.splits,
+            fences=goal.fences,
         )
         engines = [
             name for name in self._engines if data.objective in load_engine(name).objectives
@@ -176,19 +181,27 @@ class Plan:
             inner_stop=data.inner_stop > 0,
             baseline_losses=tuple(objective_losses(data, baseline_margins(data))),
             spare=self.explain_seconds() if self.budget.limited else 0.0,
+            stop_early=self.config.stop_early,
         )
+        slowness = self._slowness() if self.budget.limited else 1.0
         self._race = Race(
             executor,
             scorer,
             rules,
             candidates=portfolio(engines, tuple(data.plans), size),
-            studies=Studies(spaces, seed=self.config.seed, baseline_loss=rules.baseline_loss),
+            studies=Studies(
+                spaces,
+                seed=self.config.seed,
+                baseline_loss=rules.baseline_loss,
+                sampler=self.config.sampler,
+            ),
             costs=Costs(self._guess(data)),
             folder=folder,
             journal=journal,
             ledger=ledger,
             watch=self._watcher(ledger),
         )
+        self._race.pace.slowness = slowness
         return self._race
 
     def _watcher(self, ledger: Ledger) -> Callable[[Race], None]:
@@ -218,7 +231,17 @@ class Plan:
         """Seconds that everything after training needs, refitting excepted."""
         if not self.budget.limited:
             return 0.0
-        return END_SECONDS + self._choose_seconds() + self.explain_seconds()
+        return self.end_seconds() + self._choose_seconds() + self.explain_seconds()
+
+    def end_seconds(self) -> float:
+        """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
+        return END_SECONDS * self._slowness()
+
+    def _slowness(self) -> float:
+        """Wall time over CPU time: of the race's tasks, and of this process before the race."""
+        if self._race is not None:
+            return self._race.pace.slowness
+        return float(np.clip(self.budget.spent() / max(time.process_time(), 0.1), 1.0, _SLOWEST))
 
     def _choose_seconds(self) -> float:
         """Seconds for choosing the blend among the trials so far."""
@@ -228,7 +251,7 @@ class Plan:
         rows = len(race.scorer.rows)
         each = race.loss_seconds * min(1.0, MAX_ROWS / rows)
         candidates = min(len(race.done), MAX_CANDIDATES)
-        return _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
+        return self._slowness() * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
 
     def explain_seconds(self) -> float:
         """Seconds kept for the SHAP values."""
@@ -253,4 +276,5 @@ class Plan:
         """How many members a blend may have."""
         if self.config.single:
             return 1
-        return MAX_REFIT_MEMBERS if refit and self.budget.limited else MAX_MEMBERS
+        most = self.config.max_members or MAX_MEMBERS
+        return min(most, MAX_REFIT_MEMBERS) if refit and self.budget.limited else most

@@ -16,17 +16,18 @@ from automl.data.read import ReadOptions
 from automl.data.schema import ParsedTable
 from automl.data.write import format_of, writing
 from automl.errors import ConfigError, DataError, did_you_mean
+from automl.search.cores import usable_cores
 from automl.workflows._rows import (
-    CHUNK_ROWS,
     EXPLAINED_CHUNK_ROWS,
     MANY_EXPLAINED_ROWS,
-    MANY_ROWS,
+    SHARED_CHUNK_ROWS,
+    Chunk,
     Tally,
-    chunks_of,
     listed,
     open_predictor,
     refuse_inputs,
     set_threads,
+    worked_chunks,
 )
 
 if TYPE_CHECKING:
@@ -101,23 +102,30 @@ def predict_file(
     check_options(predictor, options)
     started = time.perf_counter()
     tally = Tally()
-    chunks = chunks_of(
+
+    def score(chunk: Chunk) -> pd.DataFrame:
+        if options.explain:  # chunk by chunk: the libraries themselves share it between threads
+            many = len(chunk.frame) >= MANY_EXPLAINED_ROWS
+            set_threads(predictor, options.threads, many_rows=many)
+        return _scored(predictor, chunk.frame, chunk.parsed, options)
+
+    tables = worked_chunks(
         predictor,
         data,
+        score,
         read=options.read,
         mode=options.mode,
-        chunk_rows=options.chunk_rows or (EXPLAINED_CHUNK_ROWS if options.explain else CHUNK_ROWS),
+        chunk_rows=options.chunk_rows
+        or (EXPLAINED_CHUNK_ROWS if options.explain else SHARED_CHUNK_ROWS),
         tally=tally,
+        threads=1 if options.explain else options.threads or usable_cores(),
     )
     # A table that cannot be scored must not even begin an output.
-    first = next(chunks)
-    names = kept_names(predictor, list(first.frame.columns), options)
+    first = next(tables)
     file_format = format_of(place if isinstance(place, Path) else None, options.format)
-    with writing(place, file_format, guard=_guarded_names(names, options)) as writer:
-        for chunk in chain([first], chunks):
-            many = MANY_EXPLAINED_ROWS if options.explain else MANY_ROWS
-            set_threads(predictor, options.threads, many_rows=len(chunk.frame) >= many)
-            writer.write(_scored(predictor, chunk.frame, chunk.parsed, options))
+    with writing(place, file_format, guard=_guarded_names(first, predictor, options)) as writer:
+        for table in chain([first], tables):
+            writer.write(table)
     seconds = time.perf_counter() - started
     return PredictReport(seconds, str(place) if isinstance(place, Path) else None, tally)
 
@@ -210,9 +218,13 @@ def _n_reasons(predictor: Predictor, options: PredictOptions) -> int:
     return min(options.explain, len(predictor.columns))
 
 
-def _guarded_names(names: dict[str, str], options: PredictOptions) -> list[str]:
+def _guarded_names(
+    table: pd.DataFrame, predictor: Predictor, options: PredictOptions
+) -> list[str]:
     """Output columns whose text comes from the data; labels stay the text of the file."""
-    return [*names.values(), *(f"reason_{i}_value" for i in range(1, options.explain + 1))]
+    own = set(_own_names(predictor, options))
+    reasons = {f"reason_{i}_value" for i in range(1, options.explain + 1)}
+    return [name for name in table.columns if name not in own or name in reasons]
 
 
 def _scored(

@@ -169,6 +169,20 @@ def test_free_text():
     assert parsed.dtype == "str"
 
 
+def test_rare_levels_of_shared_words_are_text_and_names_are_not():
+    ranks = ("Senior", "Sr", "Junior", "Jr", "Lead", "Assistant", "Chief", "Deputy")
+    jobs = ("Clerk", "Bus Operator", "Program Manager", "Data Analyst", "Mechanic", "Nurse")
+    titles = [f"{rank} {job}" for rank in ranks for job in jobs]
+    column, _ = infer_one(titles + ["Clerk"] * 100)
+    assert column.kind is Kind.TEXT
+    assert "composed of words that they share" in column.reason
+    frequent, _ = infer_one(titles * 3)
+    assert frequent.kind is Kind.CATEGORICAL
+    letters = "abcdefgh"
+    names = [f"{a}{b}ra {b}{a}lo" for a in letters for b in letters]
+    assert infer_one(names + ["aara bblo"] * 100)[0].kind is Kind.CATEGORICAL
+
+
 @pytest.mark.parametrize(
     ("values", "name"),
     [

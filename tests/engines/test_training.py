@@ -39,6 +39,13 @@ def test_patience(losses: list[float], patience: int, stops_after: int) -> None:
     assert rounds_until_stop(losses, patience=patience) == stops_after
 
 
+def test_patience_is_shorter_where_the_best_round_came_early() -> None:
+    early = [2.0] * 3 + [1.0] + [2.0] * 100
+    assert rounds_until_stop(early, patience=40) == 4 + 11  # 10 + a tenth of 4, rounded up
+    late = [*range(300, 0, -1), *[999] * 100]
+    assert rounds_until_stop(list(map(float, late)), patience=40) == 340
+
+
 def test_the_clock_is_asked_once_a_round() -> None:
     left = iter([2.0, 1.0, 0.0])
     assert rounds_until_stop([3.0, 2.0, 1.0, 0.0], seconds_left=lambda: next(left)) == 3

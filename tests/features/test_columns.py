@@ -1,20 +1,18 @@
-"""One transformer at a time: categories, dates, text."""
+"""One transformer at a time: categories, dates."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.errors import BundleError
-from automl.features import categories, text
+from automl.features import categories
 from automl.features.categories import CategoryColumn, least_rows
 from automl.features.dates import DateColumn, DateDifference
 from automl.features.preprocess import Preprocessor
-from automl.features.text import TextColumn
 
 NAN = np.nan
 
@@ -137,74 +135,3 @@ def test_difference_of_two_dates():
     made = DateDifference.fit(schema, 0, 1)
     assert np.array_equal(made.transform(parsed)[0], [3, 0.5, NAN], equal_nan=True)
     assert made.features[0].origins == (0, 1)
-
-
-def texts_of(*texts: str | float) -> ParsedTable:
-    return ParsedTable(len(texts), {0: pd.Series(list(texts), dtype="str")})
-
-
-NOTE = Schema((Column("t", Kind.TEXT, "text", ""),))
-REVIEWS = [
-    f"the {thing} was really {how} this {when}"
-    for thing in ("room", "food", "staff", "view")
-    for how in ("good", "bad", "great", "awful")
-    for when in ("time", "year", "week")
-]
-
-
-def test_weights_agree_with_scikit_learn():
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
-    assert column.analyzer == "words"
-    reference = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"\w+"
-    )
-    expected = reference.fit_transform(REVIEWS).toarray()
-    assert column.terms == tuple(reference.get_feature_names_out())
-    np.testing.assert_allclose(column.weigh(REVIEWS).toarray(), expected, atol=1e-12)
-
-
-def test_dense_columns_tell_texts_apart():
-    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
-    dense = np.column_stack(column.transform(texts_of(*REVIEWS)))[:, 2:]
-    assert dense.shape == (48, 8)
-    gram, exact = dense @ dense.T, column.weigh(REVIEWS).toarray()
-    assert np.corrcoef(gram.ravel(), (exact @ exact.T).ravel())[0, 1] > 0.9
-
-
-def test_short_texts_use_groups_of_letters():
-    names = ["Müller", "Miller", "Smith", "Smythe", "Schmidt", "Schmitt"] * 3
-    column = TextColumn.fit(texts_of(*names), NOTE, 0)
-    assert column.analyzer == "letters"
-    assert " sm" in column.terms
-
-
-def test_missing_empty_and_unknown_texts():
-    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
-    values = np.column_stack(column.transform(texts_of(NAN, "", "zzz qqq")))
-    assert np.isnan(values[0]).all()
-    assert values[1].tolist() == [0.0] * 10
-    assert values[2].tolist() == [7.0, 2.0] + [0.0] * 8
-
-
-def test_texts_without_a_shared_term_keep_their_sizes():
-    column = TextColumn.fit(texts_of("abcdef", "ghijklm", "nop"), NOTE, 0)
-    assert [f.name for f in column.features] == ["t: length", "t: words"]
-    assert column.transform(texts_of("xy z"))[0].tolist() == [4.0]
-
-
-def test_fitted_on_a_bounded_sample(monkeypatch):
-    monkeypatch.setattr(text, "SAMPLE_ROWS", 10)
-    monkeypatch.setattr(text, "MAX_TERMS", 6)
-    monkeypatch.setattr(text, "CHUNK_ROWS", 5)
-    column = TextColumn.fit(texts_of(*REVIEWS), NOTE, 0)
-    assert len(column.terms) == 6
-    whole = np.column_stack(column.transform(texts_of(*REVIEWS)))
-    monkeypatch.setattr(text, "CHUNK_ROWS", 1000)
-    assert np.array_equal(whole, np.column_stack(column.transform(texts_of(*REVIEWS))))
-
-
-def test_the_same_texts_give_the_same_columns():
-    first, second = (TextColumn.fit(texts_of(*REVIEWS), NOTE, 0) for _ in range(2))
-    assert first.to_json() == second.to_json()

@@ -25,7 +25,7 @@ from automl.model.link import Link
 from automl.model.predictor import FoldBooster, Member, Predictor
 from automl.task import Objective, Task
 
-ENGINES = ("catboost", "lightgbm", "xgboost")
+ENGINES = ("catboost", "lightgbm", "linear", "xgboost")
 OBJECTIVES = {
     Task.BINARY: (Objective.LOGISTIC, Link("logit", 1.1), ("0", "1")),
     Task.MULTICLASS: (Objective.SOFTMAX, Link("softmax", 0.9), ("a", "b", "c")),
@@ -75,7 +75,7 @@ def _blend(task: Task, folder: Path) -> Blend:
     setup = FitSetup(task, objective, n_classes=len(classes), max_trees=25, patience=0)
     plans = plan_recipes(matrix, seed=0)
     members, files = [], []
-    for weight, name in zip((0.5, 0.2, 0.3), ENGINES, strict=True):
+    for weight, name in zip((0.4, 0.2, 0.15, 0.25), ENGINES, strict=True):
         engine = plugins.load("automl.engines", name, "ENGINE")
         recipe_name = "encoded" if name != "lightgbm" else "plain"
         folds, saved = [], []

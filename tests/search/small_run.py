@@ -23,7 +23,8 @@ from automl.search.executors.inline import InlineExecutor
 from automl.search.executors.local import LocalExecutor
 from automl.search.journal import Journal
 from automl.search.portfolio import Candidate
-from automl.search.race import Race, RaceRules
+from automl.search.race import Race
+from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
 from automl.search.store import RunData
 from automl.search.studies import Studies
@@ -175,6 +176,9 @@ class Shuffled:
                 reports += self._inline.wait(None)
                 self.order.append((task["trial"], task.get("split")))
         return reports
+
+    def cpu_seconds(self) -> float:
+        return 0.0
 
     def stop_running(self) -> None:
         self._running.clear()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_run import candidates, make_data, make_scorer
 
-from automl.search.blend import blended, greedy_blend, names_by_loss, row_sample
+from automl.search.blend import Limits, blended, greedy_blend, names_by_loss, row_sample
 from automl.search.scoring import Scorer
 from automl.search.select import choose, golden_section, with_temperature
 from automl.search.store import RunData
@@ -39,7 +39,7 @@ def test_blend_of_independent_errors_beats_the_best_single() -> None:
 def test_blend_is_never_worse_than_the_best_single(seed: int) -> None:
     rng = np.random.default_rng(seed)
     margins = {f"m{i}": noisy(rng.uniform(0.1, 3.0), 100 * seed + i) for i in range(6)}
-    blend = greedy_blend(margins, loss, max_members=3)
+    blend = greedy_blend(margins, loss, limits=Limits(members=3))
     assert blend.loss <= min(loss(margin) for margin in margins.values())
     assert 1 <= len(blend.weights) <= 3
     assert sum(blend.weights.values()) == pytest.approx(1.0, abs=1e-12)
@@ -122,7 +122,7 @@ def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
         margins,
         scorer,
         single=False,
-        max_members=3,
+        limits=Limits(members=3),
         baseline_loss=0.7,
         calibrate=True,
         crossfit_seconds=float("inf"),
@@ -152,7 +152,7 @@ def test_crossfitted_score_of_repeats_is_of_one_model_too(tmp_path: Path) -> Non
         margins,
         scorer,
         single=False,
-        max_members=3,
+        limits=Limits(members=3),
         baseline_loss=-0.5,
         calibrate=False,
         crossfit_seconds=float("inf"),
@@ -172,7 +172,7 @@ def test_single_ships_the_best_trial(tmp_path: Path) -> None:
         margins,
         scorer,
         single=True,
-        max_members=1,
+        limits=Limits(members=1),
         baseline_loss=-0.5,
         calibrate=False,
         crossfit_seconds=float("inf"),

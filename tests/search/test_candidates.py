@@ -86,17 +86,36 @@ def test_batch_takes_the_portfolio_in_order_and_then_asks() -> None:
 def test_entry_that_needs_a_little_more_than_there_is_is_hastened() -> None:
     rated = Candidate("lightgbm", "plain", {"learning_rate": 0.05})
     given, ledger = turns(*[rated] * 3)
-    assert given.fitting(lambda c: 9.0, 10.0, first=False) == rated
-    fast = given.fitting(lambda c: 20.0, 10.0, first=False)
+    ends = lambda seconds: lambda c: seconds * 0.05 / c.params["learning_rate"]  # noqa: E731
+    assert given.fitting(ends(9.0), 10.0, first=False) == rated
+    fast = given.fitting(ends(19.0), 10.0, first=False)
     assert fast is not None
     assert fast.params == {"learning_rate": 0.1}
     assert [d.decision for d in ledger.decisions] == ["lightgbm (plain) learns faster"]
-    assert (
-        given.fitting(lambda c: 50.0 if c.origin == "portfolio" else 1e9, 10.0, first=False)
-        is None
-    )
+    assert given.fitting(lambda c: 50.0, 10.0, first=False) is None
     assert ledger.decisions[-1].decision == "lightgbm (plain) is left out"
     assert "50.0 s" in ledger.decisions[-1].reason
+
+
+def test_best_trial_is_repeated_where_the_studies_are_too_slow() -> None:
+    good, fair, cut = candidates({"slope": 0.2}, {"slope": 0.1}, {"slope": 0.3})
+    given, _ = turns()
+    trials = [closed(fair, "done", 0.6), closed(good, "done", 0.5), closed(cut, "pruned", 0.7)]
+    for number, trial in enumerate(trials):
+        trial.number, trial.loss = number, trial.objective_loss if trial.state == "done" else None
+    given.tell(trials)
+
+    def ends(candidate: Candidate) -> float:
+        return 1.0 if candidate in (good, fair) else 9.0
+
+    found = [given.fitting(ends, 5.0, first=False) for _ in range(4)]
+    assert [(c.params["slope"], c.seed, c.origin) for c in found if c is not None] == [
+        (0.2, 1, "again"),
+        (0.1, 1, "again"),
+        (0.2, 2, "again"),
+        (0.1, 2, "again"),
+    ]
+    assert given.fitting(lambda c: 9.0, 5.0, first=False) is None
 
 
 def test_first_entry_is_always_tried() -> None:

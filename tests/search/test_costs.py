@@ -49,3 +49,17 @@ def test_searched_candidate_is_predicted_from_its_arm() -> None:
     assert costs.predict(searched("xgboost")) == pytest.approx(13.0)  # 0.3 of the newest
     # What a searched candidate takes says nothing about the unit of the portfolio's costs.
     assert costs.predict(entry("xgboost", cost=5.0)) == 10.0
+
+
+def test_seconds_go_with_the_inverse_of_the_learning_rate() -> None:
+    costs = Costs(2.0)
+    slow = Candidate("lightgbm", "plain", {"num_leaves": 7, "learning_rate": 0.05})
+    fast = Candidate("lightgbm", "plain", {"num_leaves": 7, "learning_rate": 0.2}, cost=0.3)
+    costs.seen(slow, 4.0)
+    assert costs.predict(fast) == pytest.approx(1.0)
+    other = Candidate(
+        "lightgbm", "plain", {"num_leaves": 9, "learning_rate": 0.1}, origin="optuna"
+    )
+    assert costs.predict(other) == pytest.approx(2.0)
+    assert costs.known(other)
+    assert not costs.known(entry("lightgbm", "encoded"))

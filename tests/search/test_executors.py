@@ -62,7 +62,9 @@ def test_worker_gives_what_a_trainer_here_gives(start: Start, tmp_path: Path) ->
     assert report.error is None
     assert report.result is not None
     here = trainer(make_data()).run(task)
-    assert {**report.result, "seconds": 0} == {**here, "seconds": 0}
+    timed = dict.fromkeys(("seconds", "cpu_seconds", "native_seconds"), 0)
+    assert {**report.result, **timed} == {**here, **timed}
+    assert 0.0 < report.result["cpu_seconds"] <= executor.cpu_seconds()
 
 
 def test_two_workers_take_two_tasks_at_once(start: Start, tmp_path: Path) -> None:

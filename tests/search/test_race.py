@@ -271,7 +271,7 @@ def test_first_trial_finishes_whatever_its_folds_were_predicted_to_take(arena: A
 
 def test_candidate_that_cannot_end_in_time_is_left_out(arena: Arena) -> None:
     slow = replace(candidates(PRIOR)[0], cost=10_000.0)
-    race = arena(seconds_left=clock(0.4), portfolio=[*candidates(GOOD), slow, *candidates(FAIR)])
+    race = arena(seconds_left=clock(1.2), portfolio=[*candidates(GOOD), slow, *candidates(FAIR)])
     trials = race.run()
     assert [t.candidate.params for t in trials][:2] == [GOOD, FAIR]
     assert PRIOR not in [t.candidate.params for t in trials]
@@ -348,6 +348,35 @@ def test_clock_that_ends_between_two_batches_is_told(arena: Arena) -> None:
     races.append(arena(trials=9, seconds_left=left, portfolio=candidates(*[GOOD] * 9)))
     assert len(races[0].run()) == 4
     assert races[0].ended_by_clock
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_race_ends_early_where_nothing_improves(n_workers: int, arena: Arena) -> None:
+    race = arena(executor=Shuffled(n_workers), trials=400, portfolio=candidates(GOOD, PRIOR))
+    race.rules = replace(race.rules, stop_early=True)
+    alone = arena(trials=400, portfolio=candidates(GOOD, PRIOR))
+    alone.rules = race.rules
+    assert 15 < len(race.run()) < 400
+    alone.run()
+    assert facts(race) == facts(alone)
+    assert [d.decision for d in race.ledger.decisions if d.topic == "race"] == ["ends early"]
+    assert not race.ended_by_clock
+
+
+def test_rest_of_the_time_goes_into_more_seeds_of_the_best(arena: Arena) -> None:
+    races: list[Race] = []
+
+    def left() -> float:
+        return -1.0 if races and len(races[0].done) == 8 else 100.0
+
+    studies = Studies({}, seed=0, baseline_loss=0.7)  # with nothing to ask for
+    race = arena(seconds_left=left, portfolio=candidates(GOOD, FAIR), studies=studies)
+    races.append(race)
+    again = [trial for trial in race.run() if trial.candidate.origin == "again"]
+    assert {trial.candidate.seed for trial in again} >= {1, 2}
+    assert {trial.candidate.params["slope"] for trial in again} == {0.25, 0.1}
+    tasks = [again[0].fold_task(1, seed=7, max_trees=2, patience=1, time_limit=None)]
+    assert tasks[0]["seed"] == 7 + 1 + 1000 * again[0].candidate.seed
 
 
 # -- the leaderboard ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections import Counter
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from automl.engines.base import Choice, Float, Int
+from automl.errors import ConfigError
 from automl.search.portfolio import Candidate
 from automl.search.studies import Studies
 
@@ -148,3 +150,43 @@ def test_arms_of_one_loss_are_no_division_by_zero(loss: float) -> None:
     for engine in ("one", "two"):
         studies.seen(Candidate(engine, "plain", {}), loss)
     assert studies.ask() is not None
+
+
+def test_grid_has_three_values_of_each_dimension_and_an_end() -> None:
+    one = {("one", "plain"): {**SPACE, "more": Float(0.0, 1.0, default=0.25)}}
+    studies = Studies(one, seed=3, baseline_loss=50.0, sampler="grid")
+    found = run(studies, 3 * 3 * 2, {"one": 0.0})
+    assert len({tuple(c.params.items()) for c in found}) == 3 * 3 * 2
+    assert sorted({c.params["depth"] for c in found}) == [3, 5, 7]
+    rates = sorted({c.params["rate"] for c in found})
+    assert rates == pytest.approx([0.01 * 100 ** (k / 6) for k in (1, 3, 5)])
+    assert {c.params["more"] for c in found} == {0.25}
+    assert studies.ask() is None
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
+def test_sampler_follows_its_seed(sampler: str) -> None:
+    def asked(seed: int) -> list[Any]:
+        studies = Studies(TWO, seed=seed, baseline_loss=50.0, sampler=sampler)
+        return [c.params for c in run(studies, 9, {"one": 0.0, "two": 0.1})]
+
+    assert asked(1) == asked(1)
+    assert asked(1) != asked(2)
+
+
+def test_trials_in_flight_are_not_asked_for_again() -> None:
+    studies = Studies({("one", "plain"): SPACE}, seed=0, baseline_loss=50.0)
+    run(studies, 12, {"one": 0.0})
+    flying = [studies.ask() for _ in range(8)]
+    assert len({c.params["rate"] for c in flying if c is not None}) == 8
+    for candidate in reversed(flying):  # told in another order than asked
+        assert candidate is not None
+        studies.tell(candidate, 1.0, pruned=False)
+
+
+def test_gaussian_process_without_torch_says_what_to_install() -> None:
+    if importlib.util.find_spec("torch") is not None:
+        pytest.skip("torch is installed")
+    with pytest.raises(ConfigError, match="--sampler gp needs the package 'torch'") as error:
+        Studies(TWO, seed=0, baseline_loss=50.0, sampler="gp")
+    assert "pip install torch" in error.value.hint

@@ -51,6 +51,10 @@ class Executor(Protocol):
         """End all running tasks now; their reports say so."""
         ...
 
+    def cpu_seconds(self) -> float:
+        """CPU time of all workers so far, their start included; 0 for those in this process."""
+        ...
+
     def close(self) -> None:
         """End all workers."""
         ...

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 import automl
 from automl.errors import ConfigError, SearchError
 from automl.search.executors.base import Report, Task
@@ -21,6 +23,8 @@ from automl.search.executors.base import Report, Task
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # -P keeps the current folder off sys.path: a user's file called xgboost.py is not imported.
 _START = "import sys; sys.path.append(sys.argv[1]); from automl.search.worker import main; main()"
+
+_SETUP = ("warm", "open")  # messages that make a worker ready; data may be opened more than once
 
 
 class LocalExecutor:
@@ -39,6 +43,7 @@ class LocalExecutor:
         self._answers: queue.Queue[tuple[_Worker | _Stopped, dict[str, Any] | None]] = (
             queue.Queue()
         )
+        self._cpu_seconds = 0.0  # of workers that have ended
         self._workers = [self._start() for _ in range(n_workers)]
 
     def open(self, store: Path) -> None:
@@ -78,14 +83,17 @@ class LocalExecutor:
     def stop_running(self) -> None:
         for i, worker in enumerate(self._workers):
             if worker.task is not None:
-                worker.kill()
+                self._kill(worker)
                 task, worker.task = worker.task, None
                 self._workers[i] = self._start()
                 self._answers.put((_Stopped(task), None))
 
+    def cpu_seconds(self) -> float:
+        return self._cpu_seconds + sum(worker.cpu_seconds() for worker in self._workers)
+
     def close(self) -> None:
         for worker in self._workers:
-            worker.kill()
+            self._kill(worker)
         self._workers = []
 
     # -- parts ----------------------------------------------------------------------------------
@@ -97,6 +105,10 @@ class LocalExecutor:
             worker.send({"kind": "open", "store": str(self._store)})
         return worker
 
+    def _kill(self, worker: _Worker) -> None:
+        self._cpu_seconds += worker.cpu_seconds()
+        worker.kill()
+
     def _report(self, worker: _Worker | _Stopped, answer: dict[str, Any] | None) -> Report | None:
         if isinstance(worker, _Stopped):
             return Report(worker.task, None, "out of time", stopped=True)
@@ -104,7 +116,7 @@ class LocalExecutor:
             return None  # it was killed on purpose, perhaps just after it had answered
         if answer is None:  # its output closed: it died
             return self._bury(worker)
-        if answer["id"] < worker.first_task_id:
+        if answer["id"] in worker.setup_ids:
             if "error" in answer:
                 if answer["mend"] is not None:
                     message, hint = answer["mend"]
@@ -119,6 +131,7 @@ class LocalExecutor:
 
     def _bury(self, worker: _Worker) -> Report | None:
         """Replace a dead worker; the report of the task that it held."""
+        self._cpu_seconds += worker.cpu_seconds()  # the system forgets it in a moment
         code = worker.process.wait()
         if worker.task is None and not worker.served:
             said = self._log.read_text(encoding="utf-8", errors="replace").strip()
@@ -160,7 +173,7 @@ class _Worker:
             )
         self.task: Task | None = None
         self.last_kind: tuple[Any, Any] | None = None
-        self.first_task_id = 2  # "warm" and "open" come first
+        self.setup_ids: set[int] = set()  # of messages that are nobody's tasks
         self.served = False
         self._sent = 0
         assert self.process.stdout is not None
@@ -171,12 +184,22 @@ class _Worker:
     def send(self, task: Mapping[str, Any]) -> None:
         assert self.process.stdin is not None
         line = json.dumps({**task, "id": self._sent}) + "\n"
+        if task["kind"] in _SETUP:
+            self.setup_ids.add(self._sent)
         self._sent += 1
         try:
             self.process.stdin.write(line.encode())
             self.process.stdin.flush()
         except OSError:
             return  # it died: the reader sees the end of its output and reports the task
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far; 0 once the system has forgotten a process that died."""
+        try:
+            times = psutil.Process(self.process.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return 0.0
+        return float(times.user + times.system)
 
     def kill(self) -> None:
         self.process.kill()

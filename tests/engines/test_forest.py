@@ -1,0 +1,106 @@
+"""Tables of splits give the libraries' own margins, to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from automl import plugins
+from automl.engines import _forest
+from automl.engines._forest import FastMargin, Forest, Tree, pays
+from automl.engines.base import Booster, FitSetup
+from automl.features.matrix import Feature, Matrix
+from automl.task import Objective, Task
+
+N = 1200
+OBJECTIVES = {
+    Task.BINARY: Objective.LOGISTIC,
+    Task.MULTICLASS: Objective.SOFTMAX,
+    Task.REGRESSION: Objective.SQUARED,
+}
+SHAPES = {
+    "lightgbm": [{"num_leaves": n, "min_data_in_leaf": 2} for n in (2, 12, 40, 100)],
+    "xgboost": [{"max_depth": d, "min_child_weight": 0.1} for d in (1, 4, 5, 8)],
+}
+
+
+def table(seed: int) -> Matrix:
+    rng = np.random.default_rng(seed)
+    values = np.asfortranarray(rng.normal(size=(N, 6)))
+    values[:, 1] = values[:, 1].round(1)  # cells that are thresholds
+    values[:, 2] = rng.integers(0, 7, N)
+    values[:, 3] = rng.integers(0, 80, N)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    values[:, 4] = np.nan_to_num(values[:, 4])
+    levels = (0, 0, 7, 80, 0, 0)
+    return Matrix(values, tuple(Feature(f"c{i}", (i,), n) for i, n in enumerate(levels)))
+
+
+def train(engine: str, task: Task, params: dict[str, object]) -> Booster:
+    matrix = table(0)
+    cells = np.nan_to_num(matrix.values)
+    y = cells[:, 0] + np.sin(cells[:, 3]) + cells[:, 1] * (cells[:, 2] > 3)
+    if task is not Task.REGRESSION:
+        y = np.digitize(y, [0.0] if task is Task.BINARY else [-0.5, 0.5]).astype(float)
+    setup = FitSetup(
+        task, OBJECTIVES[task], n_classes=(3, 2)[task is Task.BINARY], max_trees=12, patience=0
+    )
+    made = plugins.load("automl.engines", engine, "ENGINE")
+    prepared = made.prepare(matrix, y, None, setup=setup)
+    return made.fit(prepared, np.arange(N), None, params=params, setup=setup)
+
+
+@pytest.mark.parametrize("task", list(OBJECTIVES))
+@pytest.mark.parametrize("shape", range(4))
+@pytest.mark.parametrize("engine", list(SHAPES))
+def test_tables_repeat_the_walk_to_the_bit(engine, shape, task, monkeypatch):
+    monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
+    booster = train(engine, task, SHAPES[engine][shape])
+    new = table(1)
+    new.values[::5, 4] = np.nan  # missing where training had no missing cell
+    walked = booster.margin(new)
+    forest = booster._forest()
+    assert isinstance(forest, Forest)
+    values = booster._known_levels(new) if engine == "xgboost" else new.values
+    assert np.array_equal(forest.margin(values), walked)
+
+
+def test_many_rows_take_the_tables_and_few_rows_give_the_same_numbers(monkeypatch):
+    monkeypatch.setattr(_forest, "MANY_ROWS", 1000)
+    monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
+    booster = train("lightgbm", Task.BINARY, {"num_leaves": 12})
+    few = booster.margin(table(1).take(slice(0, 100)))
+    many = booster.margin(table(1))
+    assert booster._fast._forest is not None
+    assert np.array_equal(many[:100], few)
+    assert np.array_equal(booster.margin(table(1).take(slice(0, 100))), few)
+
+
+def test_a_forest_that_does_not_repeat_the_library_is_not_used():
+    tree = Tree(
+        feature=np.array([0]),
+        threshold=np.array([0.5]),
+        nan_left=np.array([True]),
+        left=np.array([~0]),
+        right=np.array([~1]),
+        values=np.array([1.0, 2.0]),
+    )
+    forest = Forest([tree], np.zeros(1), below=True, set_is_left=True)
+    values = np.random.default_rng(0).random((_forest.MANY_ROWS, 1))
+    assert set(forest.margin(values)[:, 0]) == {1.0, 2.0}
+    assert forest.margin(np.array([[0.5], [np.nan]])).tolist() == [[2.0], [1.0]]
+    walk = lambda rows: np.full((len(rows), 1), 7.0)  # noqa: E731
+    assert (FastMargin(lambda: forest)(values, walk) == 7.0).all()
+
+
+def test_tables_do_not_pay_for_one_shallow_tree_over_many_columns():
+    tree = Tree(
+        feature=np.arange(3),
+        threshold=np.zeros(3),
+        nan_left=np.zeros(3, dtype=bool),
+        left=np.array([1, ~0, ~1]),
+        right=np.array([2, ~2, ~3]),
+        values=np.zeros(4),
+    )
+    assert not pays([tree], level_nanoseconds=8.0)
+    assert pays([tree] * 200, level_nanoseconds=8.0)

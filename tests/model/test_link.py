@@ -1,0 +1,98 @@
+"""Scales of the target: there and back, the mean behind a bent scale, strict JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automl.model.link import MAX_SHIFTS, Link, best_power
+
+values = st.floats(-1e6, 1e6, allow_subnormal=False)
+
+
+def column(y: np.ndarray) -> np.ndarray:
+    return np.asarray(y, dtype=np.float64)[:, None]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(values, min_size=1, max_size=20), st.sampled_from([0.0, 0.3, 1.0, 1.7, 2.0]))
+def test_yeo_johnson_comes_back_and_keeps_the_order(y: list[float], power: float) -> None:
+    target = np.sort(np.array(y))
+    link = Link("yeo-johnson", power=power)
+    margin = link.margin_of(target)
+    assert (np.diff(margin) >= 0).all()
+    assert link.values(column(margin)) == pytest.approx(target, rel=1e-6, abs=1e-6)
+
+
+def test_yeo_johnson_is_sklearns() -> None:
+    from sklearn.preprocessing import PowerTransformer
+
+    y = np.random.default_rng(0).gamma(2.0, 3.0, 500) - 2.0
+    theirs = PowerTransformer(standardize=False).fit(y[:, None])
+    assert best_power(y) == pytest.approx(theirs.lambdas_[0], abs=0.03)
+    ours = Link("yeo-johnson", power=float(theirs.lambdas_[0])).margin_of(y)
+    assert ours == pytest.approx(theirs.transform(y[:, None])[:, 0], rel=1e-9)
+
+
+def test_power_of_a_log_normal_target_stays_where_every_margin_has_a_value() -> None:
+    y = np.exp(np.random.default_rng(0).normal(3.0, 1.5, 1000))
+    link = Link("yeo-johnson", power=best_power(1.0 / y))
+    assert 0.0 <= link.power <= 2.0
+    assert np.isfinite(link.values(column(np.array([-300.0, 0.0, 300.0])))).all()
+
+
+@pytest.mark.parametrize("link", [Link("log1p"), Link("yeo-johnson", power=0.3)])
+def test_smearing_gives_the_mean_of_the_target(link: Link) -> None:
+    # Known scatter around a constant margin: the value must be the mean, not the median.
+    rng = np.random.default_rng(1)
+    residuals = rng.normal(scale=0.5, size=20_000)
+    y = link.values(column(2.0 + residuals))
+    margin = np.full((1, 1), 2.0)
+    plain, smeared = link.values(margin)[0], link.smeared(residuals).values(margin)[0]
+    assert smeared == pytest.approx(y.mean(), rel=2e-3)
+    assert plain < 0.97 * y.mean()
+
+
+def test_smearing_with_huge_residuals_is_finite() -> None:
+    assert np.isfinite(Link("log1p").smeared(np.array([-900.0, 800.0])).shifts).all()
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        Link("logit", 0.7),
+        Link("softmax", 1.2),
+        Link("identity"),
+        Link("log1p", shifts=(0.1,)),
+        Link("yeo-johnson", power=0.25, shifts=(-0.5, 0.0, 0.7)),
+    ],
+)
+def test_json_round_trip(link: Link) -> None:
+    assert Link.from_json(link.to_json()) == link
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"kind": "probit"}, "no link 'probit'"),
+        ({"kind": "log1p", "scale": 2}, "no 'scale'"),
+        ({"kind": "yeo-johnson", "power": -0.5}, "power of a link is -0.5"),
+        ({"kind": "yeo-johnson", "power": float("nan")}, "power of a link is nan"),
+        ({"kind": "identity", "power": 0.5}, "a link of kind 'identity' has no power"),
+        ({"kind": "identity", "shifts": [1.0]}, "a link of kind 'identity' has no shifts"),
+        ({"kind": "log1p", "shifts": [float("inf")]}, "few finite numbers"),
+        ({"kind": "log1p", "shifts": [0.0] * (MAX_SHIFTS + 1)}, "few finite numbers"),
+    ],
+)
+def test_damaged_json_is_refused(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Link.from_json({"temperature": 1.0, **data})
+
+
+def test_yeo_johnson_without_a_power_is_refused() -> None:
+    with pytest.raises(KeyError, match="power"):
+        Link.from_json({"kind": "yeo-johnson", "temperature": 1.0})
