@@ -322,6 +322,12 @@ def _check_together(config: FitConfig) -> None:
             "--class-weight balanced needs classes, but --task is regression.",
             hint="Drop one of the two.",
         )
+    if config.distil and (config.single or config.refit):
+        other = "--single" if config.single else "--refit"
+        raise ConfigError(
+            f"--distil and {other} exclude each other.",
+            hint="Keep one: each ships one model of its own kind.",
+        )
     _check_roles(config)
 
 

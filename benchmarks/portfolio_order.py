@@ -2,112 +2,108 @@
 
 python -m benchmarks.portfolio_order STORE... [--steps 12] [--power 0.5] [--left-out]
 
-Greedy: the next configuration is the one that lowers the out-of-fold loss of the blend of all
-chosen so far most, averaged over the sets, per (CPU seconds)^power. Losses of a set are scaled to
-0 = the blend of everything, 1 = its median configuration. `--left-out` repeats the choice without
-each set in turn and says how the order found elsewhere does on it.
+Greedy: the next configuration is the one whose addition to the blend of those before it lowers
+the out-of-fold loss most, averaged over the sets, per (relative CPU seconds)^power. Losses of a
+set are scaled to 0 = a greedy blend of everything, 1 = its median configuration. `--left-out`
+chooses without each set in turn and says how an order found elsewhere does on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import click
 import numpy as np
-from sklearn import metrics
+from scipy.stats import rankdata
 
-from automl.search.blend import blended, greedy_blend
-
-_MAX_ROWS = 3000  # of a set: orders of ten candidates need thousands of blends
+_MAX_ROWS = 4000  # of a set, on which blends are compared
+_WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)  # with which a member is mixed into a blend
+_NOTHING = 3.0  # scaled loss of an empty portfolio
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One data set: margins and CPU seconds of every configuration that was tried on it."""
+    """One data set: out-of-fold margins and CPU seconds of each configuration tried on it."""
 
     name: str
     task: str
     y: np.ndarray
-    y_test: np.ndarray
     oof: Mapping[str, np.ndarray]
-    test: Mapping[str, np.ndarray]
     seconds: Mapping[str, float]
-    _gaps: dict[frozenset[str], float] = field(default_factory=dict)
+    low: float = field(init=False)
+    high: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "high", float(np.median([self.loss(m) for m in self.oof.values()]))
+        )
+        blend = Blend(self)
+        while (best := min(self.oof, key=lambda name: blend.with_member(name).loss)) is not None:
+            better = blend.with_member(best)
+            if not better.loss < blend.loss - 1e-4 * abs(self.high):
+                break
+            blend = better
+        object.__setattr__(self, "low", blend.loss)
 
     @classmethod
     def read(cls, folder: Path) -> Evidence:
         facts = np.load(folder / "truth.npz")
-        found = {
-            path.stem: np.load(path)
-            for path in sorted(folder.glob("*.npz"))
-            if path.stem != "truth" and not path.stem.endswith(".part")
-        }
         y = facts["y"]
         rows = np.sort(np.random.default_rng(0).permutation(len(y))[:_MAX_ROWS])
-        return cls(
-            folder.name,
-            str(facts["task"]),
-            y[rows],
-            facts["y_test"],
-            {name: one["oof"][rows].astype(np.float64) for name, one in found.items()},
-            {name: one["test"] for name, one in found.items()},
-            {name: float(one["seconds"]) for name, one in found.items()},
-        )
+        oof, seconds = {}, {}
+        for path in sorted(folder.glob("*.npz")):
+            if path.stem != "truth" and not path.stem.endswith(".part"):
+                kept = np.load(path)
+                oof[path.stem] = kept["oof"][rows].astype(np.float64)
+                seconds[path.stem] = float(kept["seconds"])
+        return cls(folder.name, str(facts["task"]), y[rows], oof, seconds)
 
-    def loss(self, margin: np.ndarray, *, test: bool = False) -> float:
-        """1 - ROC AUC, log loss or root mean squared error of a margin."""
-        y = self.y_test if test else self.y
+    def loss(self, margin: np.ndarray) -> float:
+        """1 - ROC AUC, log loss or root mean squared error of (n, k) margins."""
         if self.task == "binary":
-            return 1.0 - float(metrics.roc_auc_score(y, margin[:, 0]))
+            positive = self.y > 0
+            ranks = rankdata(margin[:, 0])[positive]
+            n_positive, n_negative = len(ranks), len(self.y) - len(ranks)
+            above = ranks.sum() - n_positive * (n_positive + 1) / 2
+            return float(1.0 - above / (n_positive * n_negative))
         if self.task == "regression":
-            return float(np.sqrt(np.mean((y - margin[:, 0]) ** 2)))
+            return float(np.sqrt(np.mean((self.y - margin[:, 0]) ** 2)))
         shifted = margin - margin.max(axis=1, keepdims=True)
-        log_sum = np.log(np.exp(shifted).sum(axis=1))
-        own = shifted[np.arange(len(y)), y.astype(int)]
-        return float(np.mean(log_sum - own))
+        own = shifted[np.arange(len(self.y)), self.y.astype(int)]
+        return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - own))
 
-    def weights(self, names: Sequence[str]) -> Mapping[str, float]:
-        """The blend of these configurations, chosen out-of-fold as a run chooses it."""
-        margins = {name: self.oof[name] for name in names if name in self.oof}
-        best = min(self.loss(margin) for margin in margins.values())
-        scale = max(self.baseline - best, 1e-12)
-        return greedy_blend(margins, self.loss, scale=scale, rounds=12).weights
+    def gap(self, loss: float) -> float:
+        """`loss` scaled: 0 = the blend of everything, 1 = the median configuration."""
+        if not np.isfinite(loss):
+            return _NOTHING
+        return min((loss - self.low) / max(self.high - self.low, 1e-12), _NOTHING)
 
-    @cached_property
-    def baseline(self) -> float:
-        """Loss of the constant margin."""
-        if self.task == "binary":
-            return 0.5
-        if self.task == "regression":
-            return float(np.std(self.y))
-        share = np.bincount(self.y.astype(int)) / len(self.y)
-        share = share[share > 0]
-        return float(-(share * np.log(share)).sum())
+    def cost(self, name: str) -> float:
+        """CPU seconds relative to this set's median configuration."""
+        return float(self.seconds[name] / np.median(list(self.seconds.values())))
 
-    @cached_property
-    def scale(self) -> tuple[float, float]:
-        """(loss of the blend of everything, loss of the median configuration)."""
-        everything = self.loss(blended(self.weights(list(self.oof)), self.oof))
-        return everything, float(np.median([self.loss(margin) for margin in self.oof.values()]))
 
-    def gap(self, names: Sequence[str]) -> float:
-        """Scaled out-of-fold loss of the blend of those of `names` that were tried here."""
-        tried = frozenset(names) & frozenset(self.oof)
-        if not tried:
-            return 2.0
-        if tried not in self._gaps:
-            low, high = self.scale
-            loss = self.loss(blended(self.weights(sorted(tried)), self.oof))
-            self._gaps[tried] = (loss - low) / max(high - low, 1e-12)
-        return self._gaps[tried]
+@dataclass(frozen=True)
+class Blend:
+    """A running blend of one set's configurations."""
 
-    def test_loss(self, names: Sequence[str]) -> float:
-        """Loss on the test rows of the blend of `names`."""
-        tried = [name for name in names if name in self.oof]
-        return self.loss(blended(self.weights(tried), self.test), test=True)
+    one: Evidence
+    margin: np.ndarray | None = None
+    loss: float = np.inf
+
+    def with_member(self, name: str) -> Blend:
+        """The blend with `name` mixed in at the best weight, or as it is."""
+        if name not in self.one.oof:
+            return self
+        margin = self.one.oof[name]
+        if self.margin is None:
+            return Blend(self.one, margin, self.one.loss(margin))
+        mixed = [(1.0 - w) * self.margin + w * margin for w in _WEIGHTS]
+        losses = [self.one.loss(m) for m in mixed]
+        best = int(np.argmin(losses))
+        return Blend(self.one, mixed[best], losses[best]) if losses[best] < self.loss else self
 
 
 @click.command()
@@ -119,41 +115,54 @@ def main(stores: tuple[Path, ...], steps: int, power: float, left_out: bool) -> 
     """Print the order, what each step leaves to gain, and the median seconds so far."""
     folders = [folder for store in stores for folder in sorted(store.iterdir())]
     sets = [Evidence.read(folder) for folder in folders if (folder / "truth.npz").is_file()]
-    sets = [one for one in sets if len(one.oof) > 1]
     order = chosen(sets, steps, power)
-    click.echo("| step | configuration | gap (out-of-fold) | CPU s, median |\n|---|---|---|---|")
-    for step in range(1, len(order) + 1):
-        gap = np.mean([one.gap(order[:step]) for one in sets])
-        spent = np.median([sum(one.seconds.get(n, 0.0) for n in order[:step]) for one in sets])
-        click.echo(f"| {step} | {order[step - 1]} | {gap:.3f} | {spent:.0f} |")
+    click.echo("| step | configuration | gap | relative cost |\n|---|---|---|---|")
+    for step, name in enumerate(order, start=1):
+        gap = np.mean([blended(one, order[:step]) for one in sets])
+        cost = np.median([one.cost(name) for one in sets if name in one.oof])
+        click.echo(f"| {step} | {name} | {gap:.3f} | {cost:.2f} |")
     if left_out:
         click.echo("\n| left out | gap, order of all | gap, order of the others |\n|---|---|---|")
         for one in sets:
             others = chosen([other for other in sets if other is not one], steps, power)
-            click.echo(f"| {one.name} | {one.gap(order):.3f} | {one.gap(others):.3f} |")
+            here = blended(one, order), blended(one, others)
+            click.echo(f"| {one.name} | {here[0]:.3f} | {here[1]:.3f} |")
+
+
+def blended(one: Evidence, order: Sequence[str]) -> float:
+    """Scaled loss of the running blend of `order` on a set."""
+    blend = Blend(one)
+    for name in order:
+        blend = blend.with_member(name)
+    return one.gap(blend.loss)
 
 
 def chosen(sets: Sequence[Evidence], steps: int, power: float) -> list[str]:
     """The greedy order over these sets."""
     names = sorted({name for one in sets for name in one.oof})
+    blends = {one.name: Blend(one) for one in sets}
     order: list[str] = []
-    gaps = {one.name: 2.0 for one in sets}
     for _ in range(min(steps, len(names))):
-        gains = {}
-        for name in names:
-            if name in order:
-                continue
-            saved = [gaps[one.name] - one.gap([*order, name]) for one in sets if name in one.oof]
-            relative = [
-                one.seconds[name] / np.median(list(one.seconds.values()))
-                for one in sets
-                if name in one.oof
-            ]
-            gains[name] = np.sum(saved) / len(sets) / np.mean(relative) ** power
-        best = max(gains, key=lambda name: gains[name])
+        best = max(
+            (name for name in names if name not in order),
+            key=lambda name: _worth(name, sets, blends, power),
+        )
         order.append(best)
-        gaps = {one.name: one.gap(order) for one in sets}
+        blends = {name: blend.with_member(best) for name, blend in blends.items()}
     return order
+
+
+def _worth(
+    name: str, sets: Sequence[Evidence], blends: Mapping[str, Blend], power: float
+) -> float:
+    """Mean fall of the scaled loss over all sets, per relative cost where it was tried."""
+    falls, costs = 0.0, []
+    for one in sets:
+        if name in one.oof:
+            before = blends[one.name]
+            falls += one.gap(before.loss) - one.gap(before.with_member(name).loss)
+            costs.append(one.cost(name))
+    return falls / len(sets) / float(np.mean(costs)) ** power
 
 
 if __name__ == "__main__":

@@ -21,14 +21,26 @@ from automl import plugins
 from automl.cli.main import COMMANDS, cli
 from automl.cli.options import GroupedOption, given_settings
 from automl.config import FIELDS, default_of, option_name
+from automl.features.recipes import RECIPES
 from automl.settings import resolve
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 WORDS = tuple(name.replace("_", "-") for name in plugins.names(COMMANDS))
 # Top-down, as the imports go; what is not named here follows.
-PACKAGES = ("cli", "workflows", "search", "model", "engines", "features", "data", "metrics")
+PACKAGES = (
+    "cli",
+    "benchmark",
+    "workflows",
+    "search",
+    "model",
+    "engines",
+    "features",
+    "data",
+    "metrics",
+)
 
 INSTALL_AND_TEST = 'pip install -q -e ".[dev]" && python -m pytest'
 
@@ -123,15 +135,18 @@ def test_every_group_of_options_is_a_heading() -> None:
         assert f"| **{heading}** |" in README
 
 
-def shown_commands() -> list[str]:
-    """What the README shows of the shell, one command each, `automl` ones only."""
-    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def shown_commands(page: str = "README.md") -> list[str]:
+    """What a page shows of the shell, one command each, `automl` ones only."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     parts = [part for line in lines for part in re.split(r" && | \| ", line.removeprefix("$ "))]
     return [part.strip() for part in parts if part.strip().startswith("automl ")]
 
 
-@pytest.mark.parametrize("line", dict.fromkeys(shown_commands()))
+@pytest.mark.parametrize(
+    "line", dict.fromkeys(line for page in PAGES for line in shown_commands(page))
+)
 def test_a_shown_command_can_be_typed(line: str) -> None:
     word, *args = shlex.split(line, comments=True)[1:]
     with click.Context(cli) as above:
@@ -166,6 +181,32 @@ def test_the_main_job_runs_on_an_example() -> None:
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
 def test_links_lead_to_files(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+def test_links_within_the_readme_lead_to_headings() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    known = {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_shown_modules_of_the_laboratory_exist(page: str) -> None:
+    for name in re.findall(r"python -m benchmarks\.(\w+)", (ROOT / page).read_text("utf-8")):
+        assert (ROOT / "benchmarks" / f"{name}.py").exists(), name
+
+
+def test_the_laboratory_names_its_modules() -> None:
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "benchmarks").glob("[a-z]*.py"):
+        assert f"`{path.name}`" in page
+
+
+# Engines and recipes
+
+
+def test_every_engine_and_recipe_is_told_about() -> None:
+    for name in (*plugins.names("automl.engines"), *RECIPES):
+        assert f"`{name}`" in README, name
 
 
 if __name__ == "__main__":

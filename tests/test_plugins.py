@@ -15,7 +15,7 @@ from automl import plugins
 from automl.errors import ConfigError
 
 GROUP = "automl.engines"
-OWN = ("catboost", "lightgbm", "xgboost")
+OWN = ("catboost", "lightgbm", "linear", "xgboost")
 
 Install = Callable[..., Path]
 
@@ -48,7 +48,7 @@ def test_the_files_of_the_package_are_its_plugins() -> None:
 
 def test_an_entry_point_adds_a_name(install: Install) -> None:
     install(f"[other]\nx = y\n\n[{GROUP}]\nmine = theirs\n")
-    assert plugins.names(GROUP) == (*OWN[:2], "mine", OWN[2])
+    assert plugins.names(GROUP) == (*OWN[:3], "mine", OWN[3])
     assert plugins.load(GROUP, "mine", "ENGINE") == "theirs"
 
 
@@ -68,7 +68,7 @@ def test_an_entry_point_of_another_group_is_not_ours(install: Install) -> None:
 def test_an_unknown_name_has_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"Unknown engine 'lgihtgbm'\. Did you mean 'lightgbm'"):
         plugins.load(GROUP, "lgihtgbm", "ENGINE")
-    with pytest.raises(ConfigError, match="Known: catboost, lightgbm, xgboost"):
+    with pytest.raises(ConfigError, match="Known: catboost, lightgbm, linear, xgboost"):
         plugins.load(GROUP, "q", "ENGINE")
 
 

@@ -35,10 +35,12 @@ _NEARLY_UNIQUE = 0.95
 _DENSE = 0.5
 _SAMPLE = 2_000
 # Levels of text are composed of shared words if there are this many, at least this share of the
-# rows is of a level seen once or twice, and this share of their words is in three levels or more.
+# rows is of a level seen once or twice, this share of their words is in three levels or more, and
+# this share of them differs from all others in its words: not in a number or a code alone.
 _MIN_COMPOSED = 40
 _MIN_RARE = 0.05
 _SHARED_WORDS = 0.7
+_OWN_WORDS = 0.5
 SET_BY_USER = "set by --column"
 
 _ID_WORDS = frozenset(("id", "ids", "uuid", "guid", "key", "pk", "index", "idx", "rownum"))
@@ -237,11 +239,15 @@ def _is_composed(texts: Texts, counts: NDArray[np.intp]) -> bool:
     """Whether many rare levels say the same things in other words, such as job titles.
 
     As text they are told apart by their letters, rare and new ones too; as levels they are not.
+    Words stand between blanks and are letters only: parts of codes, addresses or UUIDs are none.
     """
     if len(texts) < _MIN_COMPOSED or counts[counts <= 2].sum() < _MIN_RARE * counts.sum():
         return False
     sample = texts[:: max(1, len(texts) // _SAMPLE)]
-    found = [set(re.findall(r"[^\W\d_]{2,}", text.lower())) for text in sample]
+    spoken = [text.lower() if " " in text else "" for text in sample]
+    found = [frozenset(re.findall(r"\b[^\W\d_]{2,}\b", text)) for text in spoken]
+    if len(set(found)) < _OWN_WORDS * len(sample):
+        return False
     levels_with = Counter(word for words in found for word in words)
     n_words = levels_with.total()
     shared = sum(n for n in levels_with.values() if n >= 3)

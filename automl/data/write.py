@@ -205,7 +205,7 @@ class _CsvWriter:
 
 def _is_plain(dtype: Any) -> bool:
     """Whether cells of this type are numbers or text of a library's own type."""
-    return dtype.kind in "iuf" or isinstance(dtype, pd.StringDtype)
+    return dtype.kind in "iuf" or getattr(dtype, "storage", "") == "pyarrow"
 
 
 def _pandas_csv(frame: pd.DataFrame, *, header: bool) -> bytes:

@@ -6,7 +6,7 @@ Notation: n = rows, p = features, k = outputs, m = knots of a curve.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from automl.features.strict import Fields
 Floats = NDArray[np.float64]
 
 _KIND: Final = "additive"
-_MAX_BYTES: Final = 1 << 28
+_MAX_BYTES: Final = 1 << 30
 _MAX_LEVELS: Final = 1 << 20
 
 
@@ -113,20 +113,25 @@ class AdditiveModel:
         for i, effect in self.effects:
             yield i, effect.effect(matrix.values[:, i])
 
-    def save(self, path: Path, n_steps: int) -> None:
-        """Write the model as JSON, whose numbers read back to the same bits."""
-        data = {
-            "kind": _KIND,
-            "n_steps": n_steps,
-            "n_features": self.n_features,
+    def to_json(self) -> dict[str, Any]:
+        return {
             "base": self.base.tolist(),
             "effects": [{"feature": i, **effect.to_json()} for i, effect in self.effects],
         }
-        path.write_text(json.dumps(data, separators=(",", ":")), encoding="ascii")
 
 
-def load_additive(path: Path, *, n_outputs: int) -> tuple[AdditiveModel, int]:
-    """The model that `save` wrote and its number of steps; BundleError for anything else."""
+def save_additive(path: Path, steps: Mapping[int, AdditiveModel]) -> None:
+    """Write the models of a path's steps as JSON, whose numbers read back to the same bits."""
+    data = {
+        "kind": _KIND,
+        "n_features": max(model.n_features for model in steps.values()),
+        "steps": [{"n_steps": n, **steps[n].to_json()} for n in sorted(steps)],
+    }
+    path.write_text(json.dumps(data, separators=(",", ":")), encoding="ascii")
+
+
+def load_additive(path: Path, *, n_outputs: int) -> dict[int, AdditiveModel]:
+    """The models by step that `save_additive` wrote; BundleError for anything else."""
     damaged = BundleError(
         f"{path} is not a linear model with {n_outputs} output(s).",
         hint="The bundle is damaged; make it again or copy it anew.",
@@ -139,22 +144,21 @@ def load_additive(path: Path, *, n_outputs: int) -> tuple[AdditiveModel, int]:
         raise damaged from error
     fields = Fields.of(data, str(path))
     fields.text("kind", known=(_KIND,))
-    base = np.array(fields.numbers("base"))
-    if len(base) != n_outputs:
-        raise damaged
     n_features = fields.integer("n_features", low=1)
-    effects = [
-        (_feature(each, n_features), _effect(each, n_outputs))
-        for each in fields.objects("effects")
-    ]
-    places = [i for i, _ in effects]
-    if sorted(set(places)) != places:
+    steps = {}
+    for step in fields.objects("steps"):
+        base = np.array(step.numbers("base"))
+        effects = [
+            (each.integer("feature", high=n_features - 1), _effect(each, n_outputs))
+            for each in step.objects("effects")
+        ]
+        places = [i for i, _ in effects]
+        if len(base) != n_outputs or sorted(set(places)) != places:
+            raise damaged
+        steps[step.integer("n_steps", low=1)] = AdditiveModel(n_features, base, tuple(effects))
+    if not steps:
         raise damaged
-    return AdditiveModel(n_features, base, tuple(effects)), fields.integer("n_steps", low=1)
-
-
-def _feature(fields: Fields, n_features: int) -> int:
-    return fields.integer("feature", high=n_features - 1)
+    return steps
 
 
 def _effect(fields: Fields, k: int) -> Curve | Levels:

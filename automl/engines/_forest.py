@@ -31,6 +31,7 @@ Words = NDArray[np.unsignedinteger[Any]]
 # From so many rows at once on, the tables are made: they cost as much as some 5,000 rows.
 MANY_ROWS = 8192
 _MAX_TABLE_BYTES = 1 << 26
+_MAX_MASK_BYTES = 1 << 28  # needed while the tables are made; grows with the largest tree
 # Words in the making: they and their leaves should stay in the second cache.
 _BLOCK_WORDS = 1 << 15
 _PROBED_ROWS = 256
@@ -185,7 +186,8 @@ class Forest:
         """(n,) bin of each cell; the last is for NaN."""
         last = len(column.table) - 1
         if column.points is None:
-            return np.minimum(np.nan_to_num(cells, nan=last), last).astype(np.intp)
+            codes = np.minimum(cells, last - 1)  # codes in no set share a bin; NaN stays NaN
+            return np.nan_to_num(codes, nan=last).astype(np.intp)
         cells = cells.astype(self._dtype, copy=False)
         places = np.searchsorted(column.points, cells, "right" if self._below else "left")
         places[np.isnan(cells)] = last
@@ -255,19 +257,34 @@ def pays(trees: Sequence[Tree], *, level_nanoseconds: float) -> bool:
     n_leaves = np.array([len(tree.values) for tree in trees])
     bits = _bits(int(n_leaves.max()))
     n_words = int((-(-n_leaves // bits)).sum())
+    feature = np.concatenate([tree.feature for tree in trees])
+    n_bytes = n_words * bits // 8
+    if not len(feature) or _bins(trees) * n_bytes > _MAX_TABLE_BYTES:
+        return False
+    # Three masks of one bit per leaf for each split, all trees having room for the largest.
+    if 3 * len(trees) * int(n_leaves.max()) ** 2 // 8 > _MAX_MASK_BYTES:
+        return False
+    several = len({tree.output for tree in trees}) > 1
+    cells = len(np.unique(feature)) * (_PER_CELL + _PER_BYTE * n_bytes)
+    words = n_words * (_PER_WORD + _PER_PICK * several)
+    return cells + words < level_nanoseconds * float(np.log2(n_leaves).sum())
+
+
+def _bins(trees: Sequence[Tree]) -> int:
+    """Bins of all columns, but for the few that each has at its ends."""
+    codes: dict[int, int] = {}  # of a category, which has a bin for each code, split on or not
+    for tree in trees:
+        for split, level in tree.levels.items():
+            feature = int(tree.feature[split])
+            codes[feature] = max(codes.get(feature, 0), int(level.max(initial=-1)) + 1)
     splits = np.column_stack(
         [
             np.concatenate([tree.feature for tree in trees]),
             np.concatenate([tree.threshold for tree in trees]),
         ]
     )
-    n_bytes = n_words * bits // 8
-    if not len(splits) or len(np.unique(splits, axis=0)) * n_bytes > _MAX_TABLE_BYTES:
-        return False
-    several = len({tree.output for tree in trees}) > 1
-    cells = len(np.unique(splits[:, 0])) * (_PER_CELL + _PER_BYTE * n_bytes)
-    words = n_words * (_PER_WORD + _PER_PICK * several)
-    return cells + words < level_nanoseconds * float(np.log2(n_leaves).sum())
+    numbers = splits[~np.isin(splits[:, 0], list(codes))]
+    return len(np.unique(numbers, axis=0)) + sum(codes.values())
 
 
 def _bits(most_leaves: int) -> int:

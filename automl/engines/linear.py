@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.engines._additive import AdditiveModel, load_additive
+from automl.engines._additive import AdditiveModel, load_additive, save_additive
 from automl.engines._design import Design
 from automl.engines._imports import import_lean
 from automl.engines._training import Rounds, Splits, check_names, outputs, round_limit, words
@@ -140,9 +140,9 @@ class LinearBooster:
         return self._steps[self.n_trees].contributions(matrix)
 
     def save(self, path: Path, n_trees: int | None = None) -> None:
-        """Write the model of step `n_trees` (default the last), and of no other, as JSON."""
+        """Write the models of all steps as JSON, or that of step `n_trees` and no other."""
         step = self._step(n_trees)
-        self._steps[step].save(path, step)
+        save_additive(path, self._steps if n_trees is None else {step: self._steps[step]})
 
     def _step(self, n_trees: int | None) -> int:
         return self.n_trees if n_trees is None else min(n_trees, self.n_trees)
@@ -160,6 +160,8 @@ class LinearEngine:
     objectives = frozenset(_LOSSES)
     # About ten steps stand for a model that takes 10 ns per feature and row.
     tree_seconds = 2e-8
+    # A round is a penalty on the mean loss, which hardly depends on the number of rows.
+    more_rounds_for_more_rows = False
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""
@@ -229,8 +231,7 @@ class LinearEngine:
 
     def load(self, path: Path, *, n_outputs: int) -> LinearBooster:
         """A saved booster. Raises BundleError if the file is not a linear model of k outputs."""
-        model, step = load_additive(path, n_outputs=n_outputs)
-        return LinearBooster({step: model})
+        return LinearBooster(load_additive(path, n_outputs=n_outputs))
 
 
 class _Path:

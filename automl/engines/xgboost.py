@@ -119,6 +119,8 @@ class XGBoostBooster:
     ) -> None:
         self._model, self._raw = model, raw
         self._absent_json: str = model.attr(_ABSENT_LEVELS) or "{}"
+        # Numbers of levels that it was read for, and what it says of them.
+        self._absent: tuple[tuple[int, ...], Absent] = ((), {})
         self.n_trees: int = model.num_boosted_rounds()
         self.curve = np.empty(0) if curve is None else curve
         self.threads = 1
@@ -179,7 +181,11 @@ class XGBoostBooster:
         path.write_bytes(bytes(model.save_raw("ubj")) if raw is None else raw)
 
     def _known_levels(self, matrix: Matrix) -> FloatArray:
-        absent = _absent_from_json(self._absent_json, matrix.features)
+        known, absent = self._absent
+        n_levels = tuple(feature.n_levels for feature in matrix.features)
+        if known != n_levels:
+            absent = _absent_from_json(self._absent_json, matrix.features)
+            self._absent = (n_levels, absent)
         return _without_levels(matrix, absent)
 
 

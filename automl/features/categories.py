@@ -148,8 +148,8 @@ class CategoryColumn:
             codes,
             counts,
             fields.integer("missing_rows"),
-            fields.optional_integer("rare"),
-            fields.optional_integer("missing"),
+            fields.optional_integer("rare", high=MAX_LEVELS),
+            fields.optional_integer("missing", high=MAX_LEVELS + 1),
             parts,
         )
 

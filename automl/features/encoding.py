@@ -52,6 +52,11 @@ class Key:
 
     def codes(self, matrix: Matrix) -> NDArray[np.int32]:
         """(n,) codes; a row depends on its own cell only."""
+        if self.kind == "category" and matrix.features[self.feature].n_levels != self.n_levels:
+            raise BundleError(
+                f"The recipe knows {self.n_levels} levels of a category that has others.",
+                hint="The bundle's preprocessor and recipe do not belong together.",
+            )
         values = matrix.values[:, self.feature].astype(np.float64)
         missing = np.isnan(values)
         if self.kind == "category":
@@ -241,16 +246,19 @@ def snapped(values: Floats, rows: Floats) -> tuple[Floats, Floats]:
     cross-fitting hid. Edges lie halfway between the values of neighbouring cells, so that the
     inner folds of a cell mostly share a value.
     """
+    rows = np.maximum(rows, 1e-9)  # a level of cells without weight has a mean, too
     distinct, place = np.unique(values, return_inverse=True)
     mass = np.cumsum(np.bincount(place, rows))
     wanted = mass[-1] * np.arange(1, VALUE_LEVELS) / VALUE_LEVELS
     last = np.unique(np.searchsorted(mass, wanted, side="right"))  # first cell of a level
     last = last[(last > 0) & (last < len(distinct))]
     edges = (distinct[last - 1] + distinct[last]) / 2.0
+    # Halfway between neighbours among floats may be the upper one, whose level would be empty.
+    edges = np.where(edges < distinct[last], edges, distinct[last - 1])
     level = np.searchsorted(edges, values)
     total = np.bincount(level, rows, minlength=len(edges) + 1)
     sums = np.bincount(level, rows * values, minlength=len(edges) + 1)
-    return exact_in_float32(sums / np.maximum(total, 1e-300)), edges
+    return exact_in_float32(sums / total), edges
 
 
 def outcomes(y: Floats, task: Task, n_classes: int) -> tuple[Floats, tuple[int, ...]]:

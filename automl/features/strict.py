@@ -52,8 +52,8 @@ class Fields:
             raise _wrong(self._path(name), f"an integer of at least {low}{limit}", value)
         return value
 
-    def optional_integer(self, name: str, *, low: int = 0) -> int | None:
-        return None if self._value(name) is None else self.integer(name, low=low)
+    def optional_integer(self, name: str, *, low: int = 0, high: int | None = None) -> int | None:
+        return None if self._value(name) is None else self.integer(name, low=low, high=high)
 
     def number(self, name: str) -> float:
         """A finite number."""

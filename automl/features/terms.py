@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from automl.features.strict import Fields
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
+Points = NDArray[np.uint32]
 
 MAX_TERMS: Final = 2000
 MAX_CHARACTERS: Final = 4000  # of each text
@@ -86,7 +87,7 @@ class Vocabulary:
         all_rows, all_ids = [], []
         for size in _SIZES:
             own = [i for i, term in enumerate(self.terms) if len(term) == size]
-            keys = np.array([_Letters.key(self.terms[i]) for i in own], dtype=np.uint64)
+            keys = _Letters.keys([self.terms[i] for i in own], size)
             order = np.argsort(keys)
             keys, numbers = keys[order], np.array(own, dtype=np.int64)[order]
             starts, found = letters.groups(size)
@@ -135,21 +136,22 @@ class _Letters:
         for i in (0, size - 1):
             good &= self._points[i : i + n] != _END
         starts = np.flatnonzero(good)
-        return starts, _hash([self._points[starts + i] for i in range(size)])
+        return starts, _hash(self._points[starts + i] for i in range(size))
 
     @staticmethod
-    def key(term: str) -> np.uint64:
-        """The number that stands for a group of letters; two of them collide once in 2**64."""
-        return np.uint64(_hash([point[None] for point in _points(term)])[0])
+    def keys(terms: list[str], size: int) -> Keys:
+        """The number that stands for each group of `size` letters; two collide once in 2**64."""
+        return _hash(_points("".join(terms)).reshape(-1, size).T)
 
 
-def _points(text: str) -> Keys:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+def _points(text: str) -> Points:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _hash(points: list[Keys]) -> Keys:
-    total = points[0]
-    for point in points[1:]:
+def _hash(points: Iterable[Points]) -> Keys:
+    """(n,) one number for the first, second ... character of n groups."""
+    total: Keys = np.zeros(1, dtype=np.uint64)
+    for point in points:
         total = total * _MIX + point  # modulo 2**64
     return total
 

@@ -141,7 +141,8 @@ def best_power(y: Floats) -> float:
     slope = float((np.sign(y) * np.log1p(np.abs(y))).sum())
 
     def likelihood(power: float) -> float:
-        variance = float(_yeo_johnson(y, power).var())
+        with np.errstate(over="ignore", invalid="ignore"):  # such a power is none
+            variance = float(_yeo_johnson(y, power).var())
         if not (math.isfinite(variance) and variance > 0):
             return -math.inf
         return -0.5 * len(y) * math.log(variance) + (power - 1.0) * slope

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from automl.search.portfolio import Candidate
+from automl.search.portfolio import RATES, Candidate
 
 _FORGET = 0.3  # weight of the newest fold in the moving averages
-RATES = ("learning_rate", "eta")  # what the libraries call the learning rate
 
 Key = tuple[Any, ...]
 

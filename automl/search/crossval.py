@@ -16,6 +16,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ from automl import plugins
 from automl.engines.base import Booster, Engine, FitSetup, Prepared
 from automl.features.matrix import IntArray, Matrix, origin_weights
 from automl.features.recipes import FittedRecipe, fit_recipe, load_recipe
+from automl.search.lesson import lesson_target
 from automl.search.stopping import stopping_rows
 from automl.search.store import RunData, save_array
+from automl.task import Objective, Task
 
 Floats = NDArray[np.float64]
 PLAIN = "plain"
@@ -71,6 +74,8 @@ class FoldTrainer:
             "fold": self.fit_fold,
             "finish": self.finish_fold,
             "refit": self.refit,
+            "lesson": self.lesson,
+            "student": self.student,
             "contributions": self.contributions,
         }
         started, cpu, self._native_seconds = time.perf_counter(), time.process_time(), 0.0
@@ -95,16 +100,10 @@ class FoldTrainer:
             prepared, train, stop, params=task["params"], setup=setup
         )
         booster.threads = self.data.threads
-        booster.save(Path(task["model"]))
-        _save_recipe(task, recipe)
         self._trained[task["model"]] = booster
         while len(self._trained) > 2 * len(self.data.splits):
             self._trained.popitem(last=False)
-        return {
-            "curve": [float(loss) for loss in booster.curve],
-            "n_trained": int(booster.n_trees),
-            "by_clock": clock.rang,
-        }
+        return _saved(task, booster, recipe, clock)
 
     def finish_fold(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Predict a split's scored rows at its honest tree count, and keep only those trees.
@@ -133,9 +132,54 @@ class FoldTrainer:
         booster = load_engine(task["engine"]).fit(
             prepared, rows, None, params=task["params"], setup=setup
         )
-        booster.save(Path(task["model"]))
-        _save_recipe(task, recipe)
-        return {"n_trained": int(booster.n_trees), "by_clock": clock.rang}
+        return _saved(task, booster, recipe, clock)
+
+    def lesson(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """The weighted margins of a split's boosters for all rows, as they saw them in training.
+
+        Writes task["output"]: (n, k) float64.
+        """
+        split = int(task["split"])
+        train, _ = stopping_rows(self.data, split)
+        total = np.zeros((self.data.matrix.n_rows, self.data.n_outputs))
+        for item in task["boosters"]:
+            matrix = self.data.matrix
+            if item["recipe"] != PLAIN:
+                # Read back from its file, a recipe would tell every training row its own target.
+                matrix = self._recipe(item["recipe"], split, train)[1]
+            booster = self._load(item["engine"], Path(item["model"]))
+            total += item["weight"] * booster.margin(matrix)
+        save_array(Path(task["output"]), total)
+        return {}
+
+    def student(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Train one split (-1 = all rows) to regress the mean margin of task["lessons"].
+
+        The result is that of `fit_fold`; the curve is against the lessons of unseen rows.
+        """
+        split = int(task["split"])
+        train: IntArray = np.arange(self.data.matrix.n_rows)
+        stop: IntArray | None = None
+        if split >= 0:
+            train, stop = stopping_rows(self.data, split)
+        clock = _Clock(task.get("time_limit"))
+        setup = replace(
+            self._setup(task, clock, patience=int(task["patience"])),
+            task=Task.REGRESSION,
+            objective=Objective.SQUARED,
+            n_classes=0,
+        )
+        lessons = [np.load(path, allow_pickle=False) for path in task["lessons"]]
+        y, weight = lesson_target(
+            np.mean(lessons, axis=0), self.data.y, self.data.weight, self.data.objective
+        )
+        recipe, matrix = None, self.data.matrix
+        if task["recipe"] != PLAIN:
+            recipe, matrix = self._recipe(task["recipe"], split, train)
+        engine = load_engine(task["engine"])
+        prepared = engine.prepare(matrix, y, weight, setup=setup)
+        booster = engine.fit(prepared, train, stop, params=task["params"], setup=setup)
+        return _saved(task, booster, recipe, clock)
 
     def contributions(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Weighted SHAP values of some boosters in original columns for task["rows"].
@@ -247,9 +291,18 @@ class _Clock:
         return self.left() <= 0
 
 
-def _save_recipe(task: Mapping[str, Any], recipe: FittedRecipe | None) -> None:
+def _saved(
+    task: Mapping[str, Any], booster: Booster, recipe: FittedRecipe | None, clock: _Clock
+) -> dict[str, Any]:
+    """Write a trained booster and its recipe to the task's files; what the task's result says."""
+    booster.save(Path(task["model"]))
     if recipe is not None:
         Path(task["recipe_file"]).write_text(json.dumps(recipe.to_json()), encoding="utf-8")
+    return {
+        "curve": [float(loss) for loss in booster.curve],
+        "n_trained": int(booster.n_trees),
+        "by_clock": clock.rang,
+    }
 
 
 def _read_recipe(path: Path) -> FittedRecipe:

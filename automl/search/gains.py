@@ -53,7 +53,7 @@ class Gains:
         if gain > _TOLERANCE:
             self._improved_at = self._trials
         self._best, self._margin = losses[k], mixed[k]
-        return float(gain)
+        return min(float(gain), 1.0)  # a blend that saves nothing yet is no scale
 
     @property
     def stale(self) -> bool:

@@ -12,6 +12,8 @@ from typing import Any
 
 from automl.search.blend import Limits
 from automl.search.crossval import load_engine
+from automl.search.ship import refit_trees
+from automl.search.store import RunData
 from automl.search.trial import Trial
 
 # Core-seconds a row and output that the members of a blend may take together, in the libraries'
@@ -26,24 +28,23 @@ _STEEPER = 1.5  # power of the levels in the seconds of a tree: deep ones leave 
 
 def blend_limits(
     trials: Iterable[Trial],
+    data: RunData,
     *,
-    n_outputs: int,
     refit: bool,
     max_members: int,
     max_trees: int | None,
 ) -> Limits:
     """The limits of a blend of `trials`.
 
-    n_outputs: trees of a round.  refit: one model a trial ships, not one a fold.  max_trees: of
-    the whole blend, as the user asks; None = by speed: as many as `MAX_ROW_SECONDS` allow.
+    refit: one model a trial ships, of all rows, not one a fold.  max_trees: of the whole blend,
+    as the user asks; None = by speed: as many as `MAX_ROW_SECONDS` allow.
     """
-    trials = list(trials)
+    trials, n_outputs = list(trials), data.n_outputs  # trees of a round
     trees: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for trial in trials:
-        rounds = [fold.n_trees for fold in trial.prefix()]
-        count = sum(rounds) / (len(rounds) if refit else 1)
-        trees[trial.name] = count * n_outputs
+        bag = sum(fold.n_trees for fold in trial.prefix())
+        trees[trial.name] = (refit_trees(trial, data) if refit else bag) * n_outputs
         each = load_engine(trial.candidate.engine).tree_seconds
         deeper = (_levels(trial.candidate.params) / _USUAL_LEVELS) ** _STEEPER
         seconds[trial.name] = trees[trial.name] * each * deeper

@@ -2,8 +2,9 @@
 
 Each is data: an engine, a recipe, native params and its cost relative to the first one (measured
 seconds of a fold; the race corrects it by what it sees). The order follows what a configuration
-adds to the blend of those before it per second of training, in experiments on ten public tables,
-around the tuned defaults of Holzmüller et al. (Better by Default, 2024).
+adds to the blend of those before it per second of training: `benchmarks.portfolio_order`, over ten
+public and some generated tables. Around the tuned defaults of Holzmüller et al. (Better by
+Default, 2024).
 """
 
 from __future__ import annotations
@@ -35,16 +36,14 @@ class Candidate:
 HASTENED = "hastened"  # origin of a portfolio entry whose learning rate was raised to fit
 MOST_HASTE = 4.0
 _FASTEST_RATE = 0.3
-_RATES = ("learning_rate", "eta")  # what the libraries call the learning rate
+RATES = ("learning_rate", "eta")  # what the libraries call the learning rate
 
-_LGB_SMALL = {"num_leaves": 15, "learning_rate": 0.08, "feature_fraction": 0.6}
+_LGB = {"num_leaves": 15, "learning_rate": 0.08, "feature_fraction": 0.6}
 _LGB_DEEP = {
     "num_leaves": 63,
     "learning_rate": 0.05,
-    "feature_fraction": 0.7,
+    "feature_fraction": 0.6,
     "bagging_fraction": 0.8,
-    "min_data_in_leaf": 20,
-    "cat_l2": 10.0,
 }
 _LGB_EXTRA = {
     "num_leaves": 31,
@@ -53,45 +52,69 @@ _LGB_EXTRA = {
     "extra_trees": True,
     "min_data_in_leaf": 10,
 }
-_XGB_DEEP = {
-    "max_depth": 8,
-    "eta": 0.05,
-    "min_child_weight": 2.0,
-    "subsample": 0.8,
-    "colsample_bylevel": 0.7,
+_LGB_SHALLOW = {
+    "num_leaves": 4,
+    "learning_rate": 0.12,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.8,
 }
-_XGB_SHALLOW = {"max_depth": 2, "eta": 0.12, "subsample": 0.8, "colsample_bytree": 0.7}
-_XGB_MIDDLE = {"max_depth": 4, "eta": 0.08, "subsample": 0.8, "colsample_bylevel": 0.7}
-_XGB_DEEP_CODES = {**_XGB_DEEP, "cat_mode": "codes"}
-_CAT_SHALLOW = {"depth": 4, "learning_rate": 0.12, "l2_leaf_reg": 3.0, "cat_mode": "codes"}
-_CAT_MIDDLE = {"depth": 6, "learning_rate": 0.08, "l2_leaf_reg": 3.0, "cat_mode": "codes"}
-# CatBoost's own statistics of categories cost several times more than codes; of levels up to
-# 255 one-hot splits are nearly as good.
-_CAT_NATIVE = {
+_XGB = {"max_depth": 4, "eta": 0.08, "subsample": 0.8, "colsample_bylevel": 0.7}
+_XGB_STUMPS = {"max_depth": 1, "eta": 0.3, "subsample": 0.8, "colsample_bytree": 0.7}
+_XGB_DEEP = {
+    "max_depth": 9,
+    "eta": 0.05,
+    "min_child_weight": 0.5,
+    "subsample": 0.7,
+    "colsample_bylevel": 0.9,
+    "reg_lambda": 0.0,
+}
+_XGB_REGULARISED = {
+    "max_depth": 6,
+    "eta": 0.06,
+    "min_child_weight": 10.0,
+    "subsample": 0.7,
+    "colsample_bytree": 0.4,
+    "reg_lambda": 20.0,
+}
+_CAT = {"depth": 6, "learning_rate": 0.1, "l2_leaf_reg": 3.0, "cat_mode": "codes"}
+# CatBoost's own statistics of categories cost several times more than codes; of few levels
+# one-hot splits are nearly as good.
+_CAT_STATISTICS = {
     "depth": 5,
     "learning_rate": 0.1,
     "l2_leaf_reg": 3.0,
     "one_hot_max_size": 10,
     "max_ctr_complexity": 1,
 }
-_LGB_ENCODED = {"num_leaves": 15, "learning_rate": 0.06, "feature_fraction": 0.4}
-_XGB_ENCODED = {"max_depth": 4, "eta": 0.07, "subsample": 0.8, "colsample_bylevel": 0.4}
+_LINE = {"basis": "line", "l1_share": 0.5}
+_BENDS = {"basis": "bends", "l1_share": 0.5}
 
 _ORDER: tuple[Candidate, ...] = (
-    Candidate("lightgbm", "plain", _LGB_SMALL, 1.0),
-    Candidate("xgboost", "plain", _XGB_SHALLOW, 1.5),
-    Candidate("xgboost", "plain", _XGB_DEEP, 1.5),
-    Candidate("catboost", "plain", _CAT_SHALLOW, 2.0),
-    Candidate("lightgbm", "plain", _LGB_DEEP, 2.0),
-    Candidate("xgboost", "plain", _XGB_DEEP_CODES, 1.5),
-    Candidate("lightgbm", "plain", _LGB_EXTRA, 1.2),
-    Candidate("xgboost", "plain", _XGB_MIDDLE, 1.2),
-    Candidate("lightgbm", "encoded", _LGB_ENCODED, 2.0),
-    Candidate("catboost", "plain", _CAT_MIDDLE, 4.0),
-    Candidate("catboost", "plain", _CAT_NATIVE, 6.0),
-    Candidate("xgboost", "encoded", _XGB_ENCODED, 2.5),
+    Candidate("lightgbm", "plain", _LGB, 1.0),
+    Candidate("linear", "plain", _LINE, 0.4),
+    Candidate("xgboost", "derived", _XGB, 1.4),
+    Candidate("lightgbm", "derived", _LGB_DEEP, 1.5),
+    Candidate("xgboost", "encoded", _XGB, 1.3),
+    Candidate("catboost", "derived", _CAT, 2.5),
+    Candidate("lightgbm", "plain", _LGB_SHALLOW, 0.8),
+    Candidate("lightgbm", "derived", _LGB_EXTRA, 2.0),
+    Candidate("lightgbm", "selected", _LGB, 1.0),
+    Candidate("linear", "derived", _LINE, 0.5),
+    Candidate("xgboost", "plain", _XGB_STUMPS, 0.7),
+    Candidate("xgboost", "plain", _XGB_DEEP, 2.7),
+    Candidate("lightgbm", "plain", {**_LGB, "cat_mode": "codes"}, 0.9),
+    Candidate("linear", "plain", _BENDS, 0.8),
+    Candidate("lightgbm", "encoded", _LGB, 1.3),
+    Candidate("catboost", "plain", _CAT, 2.3),
+    Candidate("xgboost", "plain", _XGB_REGULARISED, 2.3),
+    Candidate("catboost", "plain", _CAT_STATISTICS, 2.2),
 )
-_NEEDS_CATEGORIES = (_XGB_DEEP_CODES, _CAT_NATIVE)  # without any, another entry is the same
+# CatBoost's symmetric trees of many classes cost more beside the other engines' than of one.
+_CAT_CLASSES = 2.5
+_WIDE = 500  # features from which the linear engine's bends cost more than they buy
+_MANY_CLASSES = 10
+# (rows of the table, leaves of the first candidate): it may be the only one
+_LARGE = ((300_000, 63), (100_000, 31))
 
 
 def portfolio(
@@ -99,30 +122,51 @@ def portfolio(
 ) -> tuple[Candidate, ...]:
     """The configurations for these engines and recipes, in the order to try them.
 
-    An engine without an entry of its own (a plug-in) is tried once with its library's defaults.
+    One whose recipe has nothing to offer on this table is tried on the plain matrix instead. An
+    engine without an entry of its own (a plug-in) is tried once with its library's defaults.
     """
     known = {candidate.engine for candidate in _ORDER}
-    chosen = [
-        candidate
-        for candidate in _ORDER
-        if candidate.engine in engines
-        and candidate.recipe in recipes
-        and (size.n_categorical or candidate.params not in _NEEDS_CATEGORIES)
-    ]
+    chosen: list[Candidate] = []
+    for candidate in _ORDER:
+        if candidate.recipe not in recipes and candidate.recipe != "selected":
+            candidate = replace(candidate, recipe="plain")
+        if candidate.engine in engines and candidate.recipe in recipes and _suits(candidate, size):
+            found = sized(candidate, size)
+            if not any(_same(found, other) for other in chosen):
+                chosen.append(found)
     chosen += [Candidate(name, "plain", {}) for name in engines if name not in known]
-    return tuple(sized(candidate, size) for candidate in chosen)
+    return tuple(chosen)
+
+
+def _suits(candidate: Candidate, size: TableSize) -> bool:
+    """Whether a candidate is another than its neighbours, and worth its time, on this table."""
+    if candidate.params.get("basis") == "bends":
+        return size.n_features < _WIDE and size.n_classes <= _MANY_CLASSES
+    if candidate.params.get("cat_mode") == "codes" and candidate.engine == "lightgbm":
+        return size.n_categorical > 0
+    return size.n_categorical > 0 or "max_ctr_complexity" not in candidate.params
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    first, second = ((c.engine, c.recipe, dict(c.params)) for c in (one, other))
+    return first == second
 
 
 def sized(candidate: Candidate, size: TableSize) -> Candidate:
-    """Smaller leaves for small tables: the libraries' defaults suit some thousand rows."""
-    params = dict(candidate.params)
-    if candidate.engine == "lightgbm" and size.n_rows < 2000:
-        params.setdefault("min_data_in_leaf", 5 if size.n_rows < 500 else 10)
-    if candidate.engine == "lightgbm" and size.n_categorical and size.n_rows < 5000:
-        # By default LightGBM wants 100 rows of a level before it splits on it.
-        params.setdefault("max_cat_to_onehot", 16)
-        params.setdefault("min_data_per_group", 10)
-    return replace(candidate, params=params)
+    """Smaller leaves for small tables, more for large: defaults suit some thousand rows."""
+    params, cost = dict(candidate.params), candidate.cost
+    if candidate.engine == "lightgbm":
+        if size.n_rows < 2000:
+            params.setdefault("min_data_in_leaf", 5 if size.n_rows < 500 else 10)
+        if size.n_categorical and size.n_rows < 5000:
+            # By default LightGBM wants 100 rows of a level before it splits on it.
+            params.setdefault("max_cat_to_onehot", 16)
+            params.setdefault("min_data_per_group", 10)
+        if candidate.params == _LGB:
+            params["num_leaves"] = next((n for rows, n in _LARGE if size.n_rows >= rows), 15)
+    if candidate.engine == "catboost" and size.n_classes > 2:
+        cost *= _CAT_CLASSES
+    return replace(candidate, params=params, cost=cost)
 
 
 def hastened(candidate: Candidate, factor: float) -> Candidate:
@@ -130,7 +174,7 @@ def hastened(candidate: Candidate, factor: float) -> Candidate:
 
     Twice the rate needs about half the trees for nearly the same loss.
     """
-    for name in _RATES:
+    for name in RATES:
         rate = candidate.params.get(name)
         if rate is not None and rate < _FASTEST_RATE:
             faster = min(rate * min(factor, MOST_HASTE), _FASTEST_RATE)

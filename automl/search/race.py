@@ -179,12 +179,13 @@ class Race:
 
     def _ends_early(self) -> bool:
         """Whether nothing is started any more, because nothing improves."""
+        if self._ended_early:
+            return True  # also if a trial that still ran improves it after all
         if not self.rules.stop_early or not self._candidates.searching or not self._gains.stale:
             return False
-        if not self._ended_early:
-            self._ended_early = True
-            waited = self._gains.waited
-            self.ledger.add("race", "ends early", f"{waited} trials did not improve the blend")
+        self._ended_early = True
+        waited = self._gains.waited
+        self.ledger.add("race", "ends early", f"{waited} trials did not improve the blend")
         return True
 
     def _tell(self) -> None:

@@ -122,9 +122,11 @@ def _errors(
     for k, split in enumerate(data.splits):
         margin = np.load(trial.oof_file(k), allow_pickle=False).astype(np.float64)
         y = data.y[split.valid]
+        weight = None if data.weight is None else data.weight[split.valid]
         smeared = link.smeared(y - margin[:, 0]) if link.transforms else link
         truth = link.values(y[:, None])
-        errors.append(float(np.sqrt(np.mean((smeared.values(margin) - truth) ** 2))))
+        squares = (smeared.values(margin) - truth) ** 2
+        errors.append(float(np.sqrt(np.average(squares, weights=weight))))
     return float(np.mean(errors))
 
 

@@ -68,7 +68,9 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     names = names_by_loss(losses, MAX_CANDIDATES)
     chooser = scorer.with_echoes()
     if single:
-        blend = Blend({names[0]: 1.0}, losses[names[0]])
+        # The best that is small enough; else the smallest.
+        name = next((n for n in names if limits.excess(n) <= 1.0), min(names, key=limits.excess))
+        blend = Blend({name: 1.0}, losses[name])
     else:
         blend = _blend(names, margins, limits, chooser, baseline_loss, seed)
     stacked = blended(blend.weights, margins)
@@ -89,7 +91,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         pooled=pooled,
         score=mean_score(fold_scores),
         fold_scores=fold_scores,
-        score_crossfitted=_crossfitted(members, chooser, baseline_loss, crossfit_seconds),
+        score_crossfitted=_crossfitted(members, scorer, chooser, baseline_loss, crossfit_seconds),
     )
 
 
@@ -157,13 +159,15 @@ def golden_section(
 
 def _crossfitted(
     margins: Mapping[str, NDArray[np.float32]],
+    scorer: Scorer,
     chooser: Scorer,
     baseline_loss: float,
     seconds: float,
 ) -> float | None:
     """Mean over splits of the score of a blend whose weights never saw the split's rows.
 
-    margins: stacked margins of the members. With repeats, the splits of the first one are used.
+    margins: stacked margins of the members.  scorer, chooser: what scores are reported by, and
+    what choices go by. With repeats, the splits of the first one are used.
     None for a single member, for fewer than three splits, and where it would take more than
     `seconds` (not measured if infinite).
     """
@@ -186,5 +190,5 @@ def _crossfitted(
         others = {name: pool[rest] for name, pool in pools.items()}
         weights = greedy_blend(others, partial(chooser.loss, sample=rest), scale=scale).weights
         threshold = chooser.threshold(blended(weights, others), rest)
-        scores.append(chooser.split_scores(blended(weights, margins), threshold)[k])
+        scores.append(scorer.split_scores(blended(weights, margins), threshold)[k])
     return mean_score(scores)

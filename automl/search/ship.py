@@ -83,11 +83,13 @@ def refit_members(
 
 
 def refit_trees(trial: Trial, data: RunData) -> int:
-    """Trees for a model of all rows."""
+    """Trees for a model of all rows: more of them, unless rounds are no trees but a path."""
     shares = [
         len(data.splits[fold.split].train) * (1.0 - data.inner_stop) for fold in trial.prefix()
     ]
     trees = float(np.mean([fold.n_trees for fold in trial.prefix()]))
+    if not getattr(load_engine(trial.candidate.engine), "more_rounds_for_more_rows", True):
+        return max(1, round(trees))
     return max(1, round(trees * data.matrix.n_rows / float(np.mean(shares))))
 
 

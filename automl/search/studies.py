@@ -85,7 +85,7 @@ class Studies:
         state = self._arms.get((candidate.engine, candidate.recipe))
         if state is None:
             return
-        self._note(state, loss)
+        state.best = min(state.best, loss)
         params = {**state.defaults, **candidate.params}
         if all(params.get(name) is not None for name in state.space):
             clipped = {name: _clip(params[name], dist) for name, dist in state.space.items()}
@@ -145,10 +145,7 @@ class Studies:
         # complete, TPE learns where not to look (as PRUNED without reports it learns nothing).
         state.study.tell(number, loss)
         if not pruned:
-            self._note(state, loss)
-
-    def _note(self, state: _ArmState, loss: float) -> None:
-        state.best = min(state.best, loss)
+            state.best = min(state.best, loss)
 
     def trials(self) -> Sequence[tuple[Arm, list[optuna.trial.FrozenTrial]]]:
         """All trials by arm."""

@@ -30,6 +30,7 @@ from automl.workflows import result as files
 from automl.workflows.output import RunFolder
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
+from automl.workflows.student import Taught, teach
 from automl.workflows.training_table import TrainingTable
 
 # Rows explained where no clock limits them; a fixed number, so that the bundle is reproducible.
@@ -61,11 +62,15 @@ class Finish:
         self._check_race()
         self.ledger.progress.stage("Result")
         choice, baseline = self._choose()
-        refit = self.config.refit or self.folds.refit
-        members = self._members(choice, refit=refit)
+        taught = teach(self, choice) if self.config.distil else None
+        if taught is None:
+            members = self._members(choice, refit=self.config.refit or self.folds.refit)
+        else:
+            choice, members = taught.choice, [taught.student.member]
+            journal.write("student", **taught.student.trial.to_json(), teacher=taught.teacher)
         shap = self._explain(members)
         importance = None if shap is None else self._importance(shap)
-        outcome = self._outcome(choice, baseline, importance, refit=refit)
+        outcome = self._outcome(choice, baseline, importance, taught)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
         self._write(outcome, choice, members, importance)
         self.race.executor.close()
@@ -92,7 +97,7 @@ class Finish:
         trials = [trial for trial in self.race.done if not trial.forgotten]
         limits = blend_limits(
             trials,
-            n_outputs=self.data.n_outputs,
+            self.data,
             refit=refit,
             max_members=self.plan.max_members(refit=refit),
             max_trees=self.config.max_trees,
@@ -109,7 +114,16 @@ class Finish:
             seed=self.config.seed,
         )
         parts = " + ".join(f"{w:.2f} {name}" for name, w in choice.weights.items())
-        self.ledger.add("blend", f"ships: {parts}", f"{len(self.race.done)} finished trials")
+        does = "teaches" if self.config.distil else "ships"
+        self.ledger.add("blend", f"{does}: {parts}", f"{len(self.race.done)} finished trials")
+        if max(map(limits.excess, choice.weights)) > 1.0:
+            trees = sum(limits.trees[name] for name in choice.weights)
+            self.ledger.add(
+                "blend",
+                f"--max-trees {self.config.max_trees} is exceeded: {trees:,.0f} trees ship",
+                "no model has fewer",
+                warning=True,
+            )
         cut = [t for t in self.race.done if t.name in choice.weights and t.by_clock]
         for trial in cut:
             count = int(np.mean([fold.n_trees for fold in trial.prefix()]))
@@ -132,7 +146,8 @@ class Finish:
 
     def _crossfit_seconds(self) -> float:
         """What the honest score of the blend may cost: a part of what is kept for SHAP values."""
-        return math.inf if not self.race.rules.reads_clock else 0.3 * self.plan.explain_seconds()
+        by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
+        return 0.3 * self.plan.explain_seconds() if by_clock else math.inf
 
     def _members(self, choice: Choice, *, refit: bool) -> list[MemberFiles]:
         if not refit:
@@ -226,9 +241,15 @@ class Finish:
     # -- the record -----------------------------------------------------------------------------
 
     def _outcome(
-        self, choice: Choice, baseline: float, importance: Importance | None, *, refit: bool
+        self,
+        choice: Choice,
+        baseline: float,
+        importance: Importance | None,
+        taught: Taught | None,
     ) -> FitResult:
-        metric, trials = self.goal.metric, self.race.trials
+        metric, trials = self.goal.metric, list(self.race.trials)
+        # The student ships, but no candidate of the race and no engine's score is its own.
+        shown = trials if taught is None else [*trials, taught.student.trial]
         if not metric.better(choice.score, baseline):
             self.ledger.add(
                 "blend",
@@ -252,8 +273,8 @@ class Finish:
             fold_scores=choice.fold_scores,
             baseline=baseline,
             engine_scores=files.engine_scores(trials, metric),
-            blend=files.blend_rows(trials, choice.weights),
-            leaderboard=files.leaderboard(trials, choice.weights, metric),
+            blend=files.blend_rows(shown, choice.weights),
+            leaderboard=files.leaderboard(shown, choice.weights, metric),
             importance=table,
             n_rows=self.table.n_rows,
             n_columns=len(self.table.schema.used),
@@ -262,6 +283,7 @@ class Finish:
             reproducible=reproducible,
             warnings=self.ledger.warnings,
             notes=[] if importance is not None else ["SHAP values"],
+            teacher=None if taught is None else taught.teacher,
         )
 
     def _write(
@@ -307,6 +329,7 @@ class Finish:
             "score": outcome.score,
             "spread": outcome.spread,
             "score_crossfitted": outcome.score_crossfitted,
+            "teacher": outcome.teacher,
             "fold_scores": outcome.fold_scores,
             "baseline": outcome.baseline,
             "engine_scores": outcome.engine_scores,

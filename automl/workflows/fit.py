@@ -20,6 +20,7 @@ from automl.features.preprocess import Preprocessor
 from automl.features.recipes import plan_recipes
 from automl.ledger import Ledger, Progress, Silent
 from automl.metrics._lookup import check_target, default_metric, get_metric
+from automl.search.crossval import load_engine
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
 from automl.search.setup import Goal, pursue, tell_goal
@@ -30,6 +31,7 @@ from automl.workflows.finish import Finish
 from automl.workflows.output import RunFolder, bundle_place
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
+from automl.workflows.student import check_distil
 from automl.workflows.target_scale import settle_scale
 from automl.workflows.training_table import TrainingTable, load_training_table
 from automl.workflows.validation import inner_stop, split_rows, tell_folds
@@ -71,6 +73,7 @@ def fit(
         ledger.progress.stage("Reading")
         table = load_training_table(data, config, ledger)
         goal = _goal(table, config, ledger)
+        engines = _able(engines, goal)
         preprocessor, run_data, folds = _prepare(table, goal, config, executor)
         goal, run_data = settle_scale(
             goal, run_data, config, engines, executor, run.path / "scale", budget, ledger
@@ -116,6 +119,18 @@ def _engines(config: FitConfig) -> tuple[str, ...]:
     return tuple(name for name in known if not config.engines or name in config.engines)
 
 
+def _able(engines: tuple[str, ...], goal: Goal) -> tuple[str, ...]:
+    """Those of `engines` that can train for the goal; ConfigError if none can."""
+    able = tuple(name for name in engines if goal.objective in load_engine(name).objectives)
+    if not able:
+        raise ConfigError(
+            f"The engines {', '.join(engines)} cannot train for {goal.metric.name}: none of them "
+            f"minimises the {goal.objective.value} loss.",
+            hint="Add another to --engines, or choose another metric.",
+        )
+    return able
+
+
 def _executor(
     data: Any, config: FitConfig, engines: tuple[str, ...], run: RunFolder, *, in_process: bool
 ) -> Executor:
@@ -158,6 +173,7 @@ def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
     check_target(metric, table.target.y)
     if config.class_weight != "none" and not task.is_classification:
         raise ConfigError("--class-weight needs a classification, and this is a regression.")
+    check_distil(config, task)
     chosen = "chosen by --metric" if config.metric else f"the default for {task.value}"
     ledger.add("task", f"metric: {metric.name}", chosen)
     goal = pursue(

@@ -19,6 +19,7 @@ from automl.ledger import Ledger
 from automl.search.baseline import baseline_margins, objective_losses
 from automl.search.costs import Costs
 from automl.search.crossval import load_engine
+from automl.search.distil import distil_seconds
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
 from automl.search.portfolio import portfolio
@@ -43,6 +44,7 @@ END_SECONDS = 0.35
 # Choosing the blend: so many evaluations of its loss per candidate, as measured; more where its
 # limits keep members out and it is chosen again at higher prices.
 _CHOOSE_ROUNDS = 24
+_CALIBRATE_ROUNDS = 24  # evaluations on all rows, where a blend is chosen on some
 _CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
@@ -53,6 +55,8 @@ _LEAST_TRIALS = 8
 _FEW_SPLITS = 5
 _SLOWEST = 3.0  # what a start-up on a cold disk may make believe
 _REFIT_COST = 1.9  # of a fold's seconds: 1.2 to 1.5 times the rows and as many more trees
+# Of the budget, what may be kept for a student: one of a blend that is hardly there learns little.
+_MOST_DISTIL = 0.5
 
 
 class Plan:
@@ -164,12 +168,9 @@ class Plan:
             data.splits,
             fences=goal.fences,
         )
-        engines = [
-            name for name in self._engines if data.objective in load_engine(name).objectives
-        ]
         spaces = {
             (name, recipe): load_engine(name).space(goal.task, size)
-            for name in engines
+            for name in self._engines
             for recipe in data.plans
         }
         rules = RaceRules(
@@ -188,7 +189,7 @@ class Plan:
             executor,
             scorer,
             rules,
-            candidates=portfolio(engines, tuple(data.plans), size),
+            candidates=portfolio(self._engines, tuple(data.plans), size),
             studies=Studies(
                 spaces,
                 seed=self.config.seed,
@@ -223,6 +224,8 @@ class Plan:
             if not self.budget.limited:
                 return math.inf
             seconds = self.budget.left() - self.reserve()
+            if self.config.distil:
+                return seconds - self._distil_reserve()
             return seconds - self._refit_reserve() if refit else seconds
 
         return left
@@ -251,7 +254,10 @@ class Plan:
         rows = len(race.scorer.rows)
         each = race.loss_seconds * min(1.0, MAX_ROWS / rows)
         candidates = min(len(race.done), MAX_CANDIDATES)
-        return self._slowness() * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
+        seconds = self._slowness() * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
+        if self._goal.calibrate:
+            seconds += (race.loss_seconds - each) * _CALIBRATE_ROUNDS
+        return seconds
 
     def explain_seconds(self) -> float:
         """Seconds kept for the SHAP values."""
@@ -271,6 +277,22 @@ class Plan:
         best = sorted(done, key=lambda trial: trial.loss or 0.0)[: self.max_members(refit=True)]
         seconds = [refit_seconds(trial, self._data) for trial in best]
         return 0.1 + 1.2 * max(max(seconds), sum(seconds) / self._n_workers)
+
+    def _distil_reserve(self) -> float:
+        """Seconds for teaching a student: it is trained as often as a trial, and on all rows."""
+        assert self._data is not None
+        done = self._race.done if self._race is not None else []
+        if not done:
+            waves = math.ceil(len(self._data.splits) / self._n_workers)
+            share = (waves + _REFIT_COST) / (2 * waves + _REFIT_COST)
+            return share * max(self.budget.left() - self.reserve(), 0.0)
+        seconds = distil_seconds(
+            done,
+            self._data,
+            n_workers=self._n_workers,
+            members=self.max_members(refit=False),
+        )
+        return min(seconds, _MOST_DISTIL * (self.budget.seconds or 0.0))
 
     def max_members(self, *, refit: bool) -> int:
         """How many members a blend may have."""

@@ -34,6 +34,8 @@ class FitResult:
     blend: members by falling weight.  importance: (column, mean |SHAP value|), largest first.
     seconds: wall time until the bundle stood.  reproducible: no decision read the clock.
     notes: what there was no time for.
+    teacher: with `distil`, the blend that taught what ships: its "members", "score", "spread",
+        "score_crossfitted" and "trees", and "student_trees"; None where a blend ships.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class FitResult:
     reproducible: bool
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    teacher: dict[str, Any] | None = None
 
     @property
     def predictor(self) -> Predictor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from automl.budget import Budget
 from automl.config import FitConfig
 from automl.engines.base import TableSize
 from automl.ledger import Ledger
-from automl.search.crossval import PLAIN, load_engine
+from automl.search.crossval import PLAIN
 from automl.search.executors.base import Executor
 from automl.search.portfolio import portfolio
 from automl.search.scale import LOG, log_scale_ratio, may_be_skewed, pays
@@ -38,18 +37,19 @@ def settle_scale(  # noqa: PLR0913 - what a run knows before its race
     """Goal and data on the logarithm of the target, if `--target-transform auto` finds it better.
 
     Only for metrics of the squared error in the target's units, and amounts with a long tail.
+    engines: those that can train for the goal.  folder: stays until the run ends, for a worker
+    that replaces a stopped one opens it before the run's data.
     """
     settled = config.target_transform != "auto" or goal.link.transforms or config.robust
     if settled or goal.metric.relative or not may_be_skewed(data):
         return goal, data
-    able = [name for name in engines if data.objective in load_engine(name).objectives]
     size = TableSize(
         n_rows=data.matrix.n_rows,
         n_features=data.matrix.n_features,
         n_categorical=len(data.matrix.categorical),
         n_classes=data.n_classes,
     )
-    first = portfolio(able, (PLAIN,), size)[0]
+    first = portfolio(engines, (PLAIN,), size)[0]
     clocked = budget.limited and config.trials is None
     seconds = _SHARE * budget.left() if clocked else math.inf
     if seconds < _LEAST_SECONDS:
@@ -59,9 +59,9 @@ def settle_scale(  # noqa: PLR0913 - what a run knows before its race
     folder.mkdir(parents=True, exist_ok=True)
     ratio = log_scale_ratio(data, first, executor, folder, seconds=seconds)
     took = budget.spent() - started if clocked else None
-    shutil.rmtree(folder, ignore_errors=True)
     if ratio is None:
-        ledger.add("task", "trains on the target as it is", "no time to try its logarithm")
+        reason = "the comparison with its logarithm did not end"
+        ledger.add("task", "trains on the target as it is", reason, seconds=took)
         return goal, data
     found = f"the error of {first.engine} on two folds changes by {ratio - 1.0:+.1%} with it"
     if not pays(ratio):

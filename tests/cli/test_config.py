@@ -189,6 +189,8 @@ def test_any_column_name_can_be_given_a_kind(name: str, kind: str) -> None:
     [
         ({"time_budget": None}, "Neither a time budget nor a number of trials"),
         ({"folds": 5, "holdout": 0.2}, "exclude each other"),
+        ({"distil": True, "single": True}, "--distil and --single exclude each other"),
+        ({"distil": True, "refit": True}, "--distil and --refit exclude each other"),
         ({"class_weight": "balanced", "task": "regression"}, "needs classes"),
         ({"target": "y", "drop": ("y",)}, "'y' cannot be both the target and --drop"),
         ({"target": "y", "time_column": "y"}, "both the target and --time-column"),

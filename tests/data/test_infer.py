@@ -187,6 +187,8 @@ def test_rare_levels_of_shared_words_are_text_and_names_are_not():
     ("values", "name"),
     [
         ([f"{i:04d}-VHVEG" for i in range(N)], "x"),
+        ([f"CA-US-{i}" for i in range(N)], "x"),
+        ([f"north node{i}" for i in range(N)], "x"),
         (range(N), "x"),
         (range(N, 0, -1), "x"),
         (np.random.default_rng(0).permutation(N), "x"),

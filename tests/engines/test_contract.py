@@ -208,6 +208,8 @@ class TestEveryTable:
             for matrix in (case.matrix, fresh):
                 expected = booster.margin(matrix, n_trees)
                 np.testing.assert_array_equal(loaded.margin(matrix), expected)
+        whole = engine.load(tmp_path / f"modelNone{engine.suffix}", n_outputs=k)
+        np.testing.assert_array_equal(whole.margin(fresh, 1), booster.margin(fresh, 1))
 
     def test_contributions_sum_to_the_margin_of_the_saved_model(
         self, name: str, objective: Objective, shape: str, tmp_path: Path

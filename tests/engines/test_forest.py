@@ -93,6 +93,29 @@ def test_a_forest_that_does_not_repeat_the_library_is_not_used():
     assert (FastMargin(lambda: forest)(values, walk) == 7.0).all()
 
 
+def split_by_codes(*codes: int) -> Tree:
+    return Tree(
+        feature=np.array([0]),
+        threshold=np.array([0.0]),
+        nan_left=np.array([False]),
+        left=np.array([~0]),
+        right=np.array([~1]),
+        values=np.array([1.0, 2.0]),
+        levels={0: np.array(codes)},
+    )
+
+
+def test_codes_beyond_every_set_are_not_missing():
+    forest = Forest([split_by_codes(0)], np.zeros(1), below=True, set_is_left=False)
+    codes = np.array([[0.0], [1.0], [2.0], [50.0], [np.nan]])
+    assert forest.margin(codes)[:, 0].tolist() == [2.0, 1.0, 1.0, 1.0, 2.0]
+
+
+def test_a_table_has_a_bin_for_each_code_of_a_category():
+    assert pays([split_by_codes(99)] * 5000, level_nanoseconds=8.0)
+    assert not pays([split_by_codes(9_999)] * 5000, level_nanoseconds=8.0)  # 100 MB
+
+
 def test_tables_do_not_pay_for_one_shallow_tree_over_many_columns():
     tree = Tree(
         feature=np.arange(3),

@@ -13,6 +13,7 @@ from automl.features import categories
 from automl.features.categories import CategoryColumn, least_rows
 from automl.features.dates import DateColumn, DateDifference
 from automl.features.preprocess import Preprocessor
+from automl.features.strict import Fields
 
 NAN = np.nan
 
@@ -135,3 +136,10 @@ def test_difference_of_two_dates():
     made = DateDifference.fit(schema, 0, 1)
     assert np.array_equal(made.transform(parsed)[0], [3, 0.5, NAN], equal_nan=True)
     assert made.features[0].origins == (0, 1)
+
+
+@pytest.mark.parametrize("code", ["rare", "missing"])
+def test_a_code_that_no_table_needs_is_refused(code):
+    data = {**fit_category(0, 0, 1, 1, 2).to_json(), code: 10**12}
+    with pytest.raises(BundleError, match=code):
+        CategoryColumn.from_json(Fields.of(data, "column"))

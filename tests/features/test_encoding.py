@@ -74,6 +74,16 @@ def test_snapping_keeps_the_order_of_cells(cells):
     assert (np.diff(got[order]) >= 0).all()
 
 
+def test_a_level_of_neighbouring_floats_or_without_weight_keeps_its_value():
+    value = 1000.0
+    for _ in range(8):  # halfway between two neighbours is now the lower, now the upper one
+        above = float(np.nextafter(value, np.inf))
+        steps, edges = snapped(np.array([0.0, value, above, 2000.0]), np.ones(4))
+        assert steps[np.searchsorted(edges, 1200.0)] == 1000.0
+        value = above
+    assert snapped(np.array([0.5, 1.0, 2.0]), np.array([0.0, 5.0, 5.0]))[0][0] == 0.5
+
+
 def test_a_splitter_cannot_read_the_targets_of_an_inner_fold_within_a_cell():
     """Unsnapped, the rows of a cell are ordered against their own fold's mean target."""
     rng = np.random.default_rng(0)

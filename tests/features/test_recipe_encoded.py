@@ -112,6 +112,12 @@ def test_a_wrong_type_in_the_bundle_is_refused(path, value):
         load_recipe(data)
 
 
+def test_a_matrix_with_other_levels_is_refused():
+    recipe, _ = fit(levels(300, 2, 6), noisy(np.arange(300) % 2 == 0))
+    with pytest.raises(BundleError, match="knows 6 levels"):
+        recipe.transform(levels(300, 2, 7))
+
+
 def test_half_a_million_rows_cost_seconds():
     matrix = levels(500_000, 4, 25)
     y = np.random.default_rng(0).integers(0, 2, 500_000).astype(np.float64)

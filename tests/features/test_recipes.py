@@ -178,3 +178,15 @@ def test_a_booster_learns_nothing_from_recipes_of_noise():
             found.append(roc_auc_score(y[1000:], margin))
     error = np.sqrt(1001 / (12 * 500 * 500) / 2)  # of a mean by chance: Hanley and McNeil, 1982
     assert all(abs(np.mean(found) - 0.5) < 3 * error for found in scores.values())
+
+
+@pytest.mark.parametrize("name", ["encoded", "derived"])
+def test_rows_of_a_single_group_are_not_screened(name):
+    rng = np.random.default_rng(0)
+    matrix = mixed_matrix(rng, 400)
+    y = outcome(matrix, Task.BINARY, rng)
+    groups = np.repeat([0, 1], 200)
+    recipe, found = fit(name, matrix, y, np.arange(200), groups=groups)
+    assert found.n_rows == 400
+    assert not {"combinations", "groupings"} & set(recipe.to_json())
+    assert all(len(each["keys"]) == 1 for each in recipe.to_json().get("encodings", []))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from automl.errors import BundleError, ConfigError
-from automl.features.recipes import Plain
+from automl.features.recipes.plain import Plain
 from automl.model import manifest as manifest_module
 from automl.model.bundle import (
     check_target,

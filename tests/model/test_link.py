@@ -96,3 +96,7 @@ def test_damaged_json_is_refused(data: dict[str, Any], message: str) -> None:
 def test_yeo_johnson_without_a_power_is_refused() -> None:
     with pytest.raises(KeyError, match="power"):
         Link.from_json({"kind": "yeo-johnson", "temperature": 1.0})
+
+
+def test_a_target_beyond_the_squares_of_floats_has_a_power():
+    assert 0.0 <= best_power(np.array([1e300, 1.0, 2.0])) <= 2.0

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from small_run import candidates, make_data, make_scorer
 
+from automl.metrics._lookup import get_metric
+from automl.model.link import Link
 from automl.search.blend import Limits, blended, greedy_blend, names_by_loss, row_sample
 from automl.search.scoring import Scorer
 from automl.search.select import choose, golden_section, with_temperature
@@ -163,7 +165,10 @@ def test_crossfitted_score_of_repeats_is_of_one_model_too(tmp_path: Path) -> Non
     assert choice.score_crossfitted <= choice.score + 0.005
 
 
-def test_single_ships_the_best_trial(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("max_trees", "ships"), [(9.0, "fake-2"), (3.0, "fake-1")])
+def test_single_ships_the_best_trial_within_the_limits(
+    max_trees: float, ships: str, tmp_path: Path
+) -> None:
     data = make_data(n=300)
     scorer = make_scorer(data, "roc_auc")
     margins = {"fake-1": stacked_margin(data, 2.0, 1), "fake-2": stacked_margin(data, 0.5, 2)}
@@ -172,13 +177,13 @@ def test_single_ships_the_best_trial(tmp_path: Path) -> None:
         margins,
         scorer,
         single=True,
-        limits=Limits(members=1),
+        limits=Limits(members=1, trees={"fake-1": 2.0, "fake-2": 4.0}, max_trees=max_trees),
         baseline_loss=-0.5,
         calibrate=False,
         crossfit_seconds=float("inf"),
         seed=0,
     )
-    assert dict(choice.weights) == {"fake-2": 1.0}
+    assert dict(choice.weights) == {ships: 1.0}
     assert choice.link == scorer.link
     assert choice.score_crossfitted is None
 
@@ -203,3 +208,25 @@ def test_regression_has_no_temperature() -> None:
     data = make_data(Objective.SQUARED)
     scorer = make_scorer(data)
     assert with_temperature(scorer.link, scorer, np.zeros((60, 1))) == scorer.link
+
+
+def test_crossfitted_score_counts_outliers_as_they_are(tmp_path: Path) -> None:
+    data = make_data(Objective.SQUARED, n=300)
+    y = data.y.copy()
+    y[0] = 1e4
+    parts = get_metric("rmse"), data.task, Link("identity"), y, None, data.splits
+    scorer = Scorer(*parts, fences=(-3.0, 3.0))
+    margins = {f"fake-{i + 1}": stacked_margin(data, 0.5, i) for i in range(2)}
+    choice = choose(
+        make_trials(tmp_path, scorer, margins),
+        margins,
+        scorer,
+        single=False,
+        limits=Limits(members=2),
+        baseline_loss=1.0,
+        calibrate=False,
+        crossfit_seconds=float("inf"),
+        seed=0,
+    )
+    assert choice.score > 100
+    assert choice.score_crossfitted == pytest.approx(choice.score, rel=0.01)

@@ -38,7 +38,7 @@ def test_portfolio_holds_the_engines_and_recipes_asked_for(fake: str) -> None:
     assert entries[-1] == Candidate("fake", "plain", {})  # its own defaults
     both = portfolio(ENGINES, ("plain", "encoded"), SMALL)
     assert {c.recipe for c in both} == {"plain", "encoded"}
-    assert {c.engine for c in both[:4]} == set(ENGINES)
+    assert {c.engine for c in both[:6]} == set(ENGINES)
 
 
 @pytest.mark.parametrize("n_categorical", [0, 3])
@@ -66,6 +66,9 @@ def test_hastened_entry_learns_faster_and_costs_less(factor: float) -> None:
     for entry in portfolio(ENGINES, ("plain",), SMALL):
         fast = hastened(entry, factor)
         (rate,) = set(entry.params) & {"learning_rate", "eta"}
+        if entry.params[rate] == 0.3:  # as fast as may be
+            assert fast.params == entry.params
+            continue
         assert entry.params[rate] < fast.params[rate] <= 0.3
         assert {**fast.params, rate: 0} == {**entry.params, rate: 0}
         faster = fast.params[rate] / entry.params[rate]

@@ -7,17 +7,26 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from small_run import candidates, fold_task, make_data, make_race, trainer
 
+from automl.budget import Budget
+from automl.config import FitConfig
 from automl.errors import ConfigError
+from automl.ledger import Ledger
+from automl.metrics._lookup import get_metric
 from automl.search.executors.base import Report
 from automl.search.executors.inline import InlineExecutor
 from automl.search.executors.local import LocalExecutor
+from automl.search.setup import pursue
 from automl.search.ship import run_all
+from automl.task import Objective, Task
+from automl.workflows import target_scale
 
 Start = Callable[..., LocalExecutor]
 PATIENCE = 30.0  # seconds; only a broken executor takes that long
@@ -283,3 +292,30 @@ def test_inline_executor_runs_one_task_at_a_time(fake: str, tmp_path: Path) -> N
     executor.stop_running()
     assert executor.idle == 1
     executor.close()
+
+
+def test_scale_without_time_leaves_workers_that_train(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target_scale, "_SHARE", -1.0)  # the time is up before it begins
+    monkeypatch.setattr(target_scale, "_LEAST_SECONDS", -10.0)
+    y = np.exp(3.0 * np.random.default_rng(0).normal(size=200))
+    data = replace(make_data(Objective.SQUARED, n=200), y=y)
+    goal = pursue(get_metric("rmse"), Task.REGRESSION, y, None, class_weight="none")
+    executor = start()
+    # The worker is stopped; the one that replaces it is told of both tables.
+    kept, _ = target_scale.settle_scale(
+        goal,
+        data,
+        FitConfig(target="y"),
+        ("fake",),
+        executor,
+        tmp_path / "scale",
+        Budget(1.0),
+        Ledger(),
+    )
+    assert kept is goal
+    executor.open(tmp_path / "store")
+    executor.submit(fold_task(tmp_path, slope=0.3, trees=2))
+    (report,) = collect(executor, 1)
+    assert report.error is None

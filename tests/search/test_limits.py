@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_run import candidates
+from small_run import candidates, make_data
 
 from automl.search.blend import Limits, blended, greedy_blend
 from automl.search.limits import MAX_ROW_SECONDS, blend_limits
+from automl.search.ship import refit_trees
 from automl.search.trial import FoldRun, Trial
+from automl.task import Objective
 
 TRUTH = np.random.default_rng(0).normal(size=(400, 1))
 
@@ -23,8 +25,11 @@ def loss(margin: np.ndarray) -> float:
     return float(np.sqrt(np.mean((margin - TRUTH) ** 2)))
 
 
-def trial_of(folder: Path, number: int, trees: list[int], loss: float) -> Trial:
-    trial = Trial(number, candidates({})[0], folder, len(trees), state="done", loss=loss)
+def trial_of(
+    folder: Path, number: int, trees: list[int], loss: float, engine: str = "fake"
+) -> Trial:
+    one = candidates({}, engine=engine)[0]
+    trial = Trial(number, one, folder, len(trees), state="done", loss=loss)
     for k, count in enumerate(trees):
         trial.folds[k] = FoldRun(k, [0.5], count, 1.0, folder / "m", None, n_trees=count)
     return trial
@@ -62,12 +67,14 @@ def test_nearest_member_ships_where_none_fits() -> None:
 @pytest.mark.usefixtures("fake")
 def test_costs_are_counted_from_what_ships(tmp_path: Path) -> None:
     trials = [trial_of(tmp_path, 0, [10, 30], 0.5), trial_of(tmp_path, 1, [4, 4], 0.6)]
-    bag = blend_limits(trials, n_outputs=3, refit=False, max_members=8, max_trees=None)
+    data = make_data(Objective.SOFTMAX, folds=2)
+    bag = blend_limits(trials, data, refit=False, max_members=8, max_trees=None)
     assert dict(bag.trees) == {trials[0].name: 120.0, trials[1].name: 24.0}
     assert bag.seconds[trials[0].name] == pytest.approx(5 * bag.seconds[trials[1].name])
     assert bag.max_seconds == pytest.approx(3 * MAX_ROW_SECONDS)
-    refit = blend_limits(trials, n_outputs=3, refit=True, max_members=8, max_trees=50)
-    assert dict(refit.trees) == {trials[0].name: 60.0, trials[1].name: 12.0}
+    refit = blend_limits(trials, data, refit=True, max_members=8, max_trees=50)
+    # Twice the rows of a fold's training are worth twice the trees.
+    assert dict(refit.trees) == {trials[0].name: 120.0, trials[1].name: 24.0}
     assert refit.max_trees == 50
     assert refit.max_seconds == float("inf")
 
@@ -75,5 +82,12 @@ def test_costs_are_counted_from_what_ships(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("fake")
 def test_best_trial_always_leaves_room_for_others(tmp_path: Path) -> None:
     big = trial_of(tmp_path, 0, [10**6], 0.1)
-    limits = blend_limits([big], n_outputs=1, refit=False, max_members=8, max_trees=None)
+    limits = blend_limits([big], make_data(), refit=False, max_members=8, max_trees=None)
     assert limits.max_seconds == pytest.approx(3 * limits.seconds[big.name])
+
+
+@pytest.mark.usefixtures("fake")
+def test_more_rows_are_worth_more_trees_but_no_smaller_penalty(tmp_path: Path) -> None:
+    data = make_data(folds=2)
+    assert refit_trees(trial_of(tmp_path, 0, [6, 8], 0.5), data) == 14
+    assert refit_trees(trial_of(tmp_path, 0, [6, 8], 0.5, engine="linear"), data) == 7

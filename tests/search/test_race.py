@@ -363,6 +363,17 @@ def test_race_ends_early_where_nothing_improves(n_workers: int, arena: Arena) ->
     assert not race.ended_by_clock
 
 
+def test_race_that_ended_early_does_not_begin_again(arena: Arena) -> None:
+    race = arena()
+    race.rules = replace(race.rules, stop_early=True)
+    race._start(candidates(GOOD)[0])
+    race._gains._trials = 40
+    assert race._next_candidate() is None
+    race._gains._improved_at = 40  # by the trial that still ran
+    assert race._next_candidate() is None
+    assert [d.decision for d in race.ledger.decisions] == ["ends early"]
+
+
 def test_rest_of_the_time_goes_into_more_seeds_of_the_best(arena: Arena) -> None:
     races: list[Race] = []
 

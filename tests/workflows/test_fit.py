@@ -290,6 +290,11 @@ def test_time_column_may_be_any_order(times: Any, fit: Fit) -> None:
     assert fit(table, time_column="when").fold_scores
 
 
+def test_limit_that_no_model_keeps_is_told(fit: Fit) -> None:
+    result = fit(with_target("binary"), max_trees=1, folds=2)
+    assert any("--max-trees 1 is exceeded" in text for text in result.warnings)
+
+
 def test_single_ships_the_best_trial_alone(fit: Fit) -> None:
     result = fit(with_target("binary"), single=True, trials=3)
     (member,) = result.blend
@@ -317,6 +322,12 @@ def test_class_weight_balances_the_classes(fit: Fit) -> None:
         rare[choice] = model.predict_proba(table)[:, model.classes.index("rare")].mean()
     assert rare["none"] == pytest.approx(share, abs=0.04)
     assert rare["balanced"] > 2 * share
+
+
+@pytest.mark.parametrize("options", [{"metric": "mae"}, {"robust": True}])
+def test_engines_that_cannot_serve_the_metric_are_refused(options: Any, fit: Fit) -> None:
+    with pytest.raises(ConfigError, match=r"linear cannot train for .* absolute loss"):
+        fit(with_target("regression"), engines=("linear",), **options)
 
 
 def test_class_weight_needs_classes(fit: Fit) -> None:

@@ -96,9 +96,9 @@ def _varied(values: FloatArray) -> bool:
 def fit(plan: Mapping[str, Any], fold: Fold) -> tuple[FittedRecipe, Matrix]:
     """The columns that explain more than their parts; `Plain` if there are none."""
     fields = Fields.of(plan, "the plan of recipe 'derived'")
-    if len(fold.train_rows) < LEAST_ROWS:
-        return Plain(), fold.matrix
     screen = Screen.of(fold)
+    if screen is None:
+        return Plain(), fold.matrix
     numbers = _most_important(screen, fields.integers("numbers"), MAX_NUMBERS)
     categories = _most_important(screen, fields.integers("categories"), MAX_CATEGORIES)
     sample = fold.matrix.take(screen.rows)

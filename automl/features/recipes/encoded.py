@@ -34,7 +34,7 @@ from automl.features.recipes.base import (
     misfit,
 )
 from automl.features.recipes.plain import Plain
-from automl.features.recipes.screen import LEAST_ROWS, Screen, origins_of
+from automl.features.recipes.screen import Screen, origins_of
 from automl.features.strict import Fields
 
 Cross = tuple[int, ...]  # positions in the plan's keys
@@ -148,7 +148,7 @@ def fit(plan: Mapping[str, Any], fold: Fold) -> tuple[FittedRecipe, Matrix]:
     target_values, classes = outcomes(fold.y[rows], fold.task, fold.n_classes)
     most = min(MAX_COLUMNS, max(12, MAX_ADDED // fold.matrix.n_rows)) // target_values.shape[1]
     singles = [(i,) for i, key in enumerate(keys) if key.n_levels > 2]
-    crosses = [w for w in _crosses(fold, codes, keys) if _cells(codes, w, rows) <= MAX_CELLS]
+    crosses = [w for w in _crosses(fold, keys) if _cells(codes, w, rows) <= MAX_CELLS]
     chosen = [*crosses, *singles][: max(1, most)]
     if not chosen:
         return Plain(), fold.matrix
@@ -171,17 +171,18 @@ def _cells(codes: CellCodes, cross: Cross, rows: NDArray[np.integer]) -> int:
     return len(compress(codes.cells(cross)[rows], codes.size(cross))[0])
 
 
-def _crosses(fold: Fold, codes: CellCodes, keys: Sequence[Key]) -> list[Cross]:
+def _crosses(fold: Fold, keys: Sequence[Key]) -> list[Cross]:
     """Pairs and triples of keys that explain more of the screen's residual than their parts."""
-    if len(keys) < 2 or len(fold.train_rows) < LEAST_ROWS:
+    screen = Screen.of(fold) if len(keys) > 1 else None
+    if screen is None:
         return []
-    screen = Screen.of(fold)
+    codes = CellCodes(fold.matrix.take(screen.rows), keys)
     order = sorted(range(len(keys)), key=lambda i: -screen.importance[keys[i].feature])
     known: dict[Cross, float] = {}
 
     def gain(cross: Cross) -> float:
         if cross not in known:
-            cells, place = compress(codes.cells(cross)[screen.rows], codes.size(cross))
+            cells, place = compress(codes.cells(cross), codes.size(cross))
             known[cross] = screen.gain(place, len(cells))
         return known[cross]
 

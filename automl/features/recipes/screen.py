@@ -57,8 +57,13 @@ class Screen:
     shuffled: IntArray
 
     @classmethod
-    def of(cls, fold: Fold) -> Screen:
-        """Cross-fits the quick booster in two halves of a sample of the training rows."""
+    def of(cls, fold: Fold) -> Screen | None:
+        """Cross-fits the quick booster in two halves of a sample of the training rows.
+
+        None with too few rows, or where all are of one group, which cannot be halved.
+        """
+        if len(fold.train_rows) < LEAST_ROWS:
+            return None
         rng = np.random.default_rng(fold.seed)
         rows = np.sort(rng.permutation(fold.train_rows)[:SAMPLE_ROWS])
         groups = None if fold.groups is None else fold.groups[rows]
@@ -66,6 +71,8 @@ class Screen:
         y = fold.y[rows]
         target, classes = outcomes(y, fold.task, fold.n_classes)
         half = inner_folds(len(rows), seed=fold.seed, groups=groups, n_folds=2)
+        if not half.any():
+            return None
         sample = fold.matrix.take(rows)
         residual = np.empty_like(target)
         importance = np.zeros(sample.n_features)
