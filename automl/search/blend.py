@@ -7,9 +7,8 @@ probabilities, so that SHAP values of the blend are the averages of its members'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,38 +19,44 @@ Loss = Callable[[Floats], float]  # of an (n, k) margin; minimised
 # Rounds that may fail in a row: the first additions weigh 1/2 and 1/3, too much for a member that
 # would help with a small weight.
 _WAIT = 6
-NO_PRICES: Mapping[str, float] = MappingProxyType({})
 # Where a limit keeps members out, dear ones are made dearer too: a member that is nearly as good
 # for a tenth of the room may leave room for two more.
-_DEARER = (10.0, 100.0)
+_DEARER = (1.0, 10.0, 100.0)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the members of a blend may cost together.
+    """What the members of a blend may cost together, and what they must buy for it.
 
     seconds, trees: by name, core-seconds to score a row and trees of the bag; a name that is
-    missing costs nothing.
+    missing costs nothing.  rate: the price of a second, in units of the loss that the best single
+    member saves against the baseline.  dear_rate: that of each second beyond `room`, on top.
     """
 
     members: int = 8
     seconds: Mapping[str, float] = field(default_factory=dict)
-    max_seconds: float = math.inf
+    rate: float = 0.0
+    room: float = math.inf
+    dear_rate: float = 0.0
     trees: Mapping[str, float] = field(default_factory=dict)
     max_trees: float = math.inf
 
-    def allow(self, names: Sequence[str]) -> bool:
+    def allow(self, names: Iterable[str]) -> bool:
         """Whether a blend may consist of `names`."""
-        return (
-            len(names) <= self.members
-            and sum(self.seconds.get(name, 0.0) for name in names) <= self.max_seconds
-            and sum(self.trees.get(name, 0.0) for name in names) <= self.max_trees
-        )
+        known = list(names)
+        return len(known) <= self.members and self._trees(known) <= self.max_trees
 
     def excess(self, name: str) -> float:
         """How many times over the limits `name` is alone; at most 1 if it may be a blend."""
-        seconds, trees = self.seconds.get(name, 0.0), self.trees.get(name, 0.0)
-        return max(seconds / self.max_seconds, trees / self.max_trees)
+        return self._trees([name]) / self.max_trees
+
+    def price(self, names: Iterable[str]) -> float:
+        """What a blend of `names` must buy, in the units of `rate`."""
+        seconds = sum(self.seconds.get(name, 0.0) for name in names)
+        return self.rate * seconds + self.dear_rate * max(seconds - self.room, 0.0)
+
+    def _trees(self, names: Iterable[str]) -> float:
+        return sum(self.trees.get(name, 0.0) for name in names)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,6 @@ def greedy_blend(
     margins: Mapping[str, NDArray[np.floating]],
     loss: Loss,
     *,
-    prices: Mapping[str, float] = NO_PRICES,
     limits: Limits | None = None,
     rounds: int = 30,
     tolerance: float = 1e-4,
@@ -76,10 +80,9 @@ def greedy_blend(
 
     margins: (n, k) out-of-fold margins by name; the best single one for its price starts.
     A round must lower the loss by `tolerance` x `scale`; `scale` is the loss that the best single
-    member saves against the baseline, so the tolerance has no units. A name that is not in the
-    blend yet must lower it by its price more, in units of the same: what it costs to predict.
-    limits: bounds of the whole blend. Where no single member keeps them, the one that comes
-    nearest is the blend.
+    member saves against the baseline, so the tolerance has no units.
+    limits: bounds and prices of the whole blend. Where no single member keeps to the bounds, the
+    one that comes nearest is the blend.
     """
     limits = limits or Limits()
     losses = {name: loss(np.asarray(margins[name], dtype=np.float64)) for name in margins}
@@ -87,17 +90,16 @@ def greedy_blend(
     if not names:
         nearest = min(margins, key=limits.excess)
         return Blend({nearest: 1.0}, losses[nearest])
-    unit = tolerance * scale
     order = names_by_loss({name: losses[name] for name in names}, len(names))
     search = _Greedy(margins, loss, order, limits)
-    found: list[Blend] = []
-    for dearer in (1.0, *_DEARER):
-        fees = {name: dearer * unit * prices.get(name, 0.0) for name in names}
-        weights = search.weights(losses, fees, unit, rounds)
-        found.append(Blend(weights, loss(blended(weights, margins))))
+    found: list[tuple[float, Blend]] = []
+    for dearer in _DEARER:
+        weights = search.weights(losses, dearer * scale, tolerance * scale, rounds)
+        blend = Blend(weights, loss(blended(weights, margins)))
+        found.append((blend.loss + scale * limits.price(weights), blend))
         if not search.bound:
             break
-    return min(found, key=lambda blend: blend.loss)
+    return min(found, key=lambda entry: entry[0])[1]
 
 
 class _Greedy:
@@ -117,26 +119,27 @@ class _Greedy:
         self.bound = False
 
     def weights(
-        self, losses: Mapping[str, float], fees: Mapping[str, float], unit: float, rounds: int
+        self, losses: Mapping[str, float], scale: float, unit: float, rounds: int
     ) -> dict[str, float]:
-        """The weights after the best of `rounds` rounds; `fees` by name are paid once, as loss."""
+        """The weights after the best of `rounds` rounds.
+
+        scale: the loss that a price of 1 counts as.  unit: the least fall of loss and price.
+        """
         self.bound = False
-        start = min(self._names, key=lambda name: losses[name] + fees[name])
+        prices = {name: scale * self._limits.price([name]) for name in self._names}
+        start = min(self._names, key=lambda name: losses[name] + prices[name])
         counts = {start: 1}
         total = np.array(self._margins[start], dtype=np.float64)
-        # What was paid for members counts as loss, so that a dear one must be worth it.
-        best, best_counts, waited, paid = losses[start], dict(counts), 0, 0.0
+        best, best_counts, waited = losses[start] + prices[start], dict(counts), 0
         for size in range(2, rounds + 1):
             found, name = min(
                 (
                     self._loss((total + self._margins[name]) / size)
-                    + (0.0 if name in counts else fees[name]),
+                    + scale * self._limits.price({**counts, name: 1}),
                     name,
                 )
                 for name in self._allowed(counts)
             )
-            found += paid
-            paid += 0.0 if name in counts else fees[name]
             counts[name] = counts.get(name, 0) + 1
             total += self._margins[name]
             waited += 1

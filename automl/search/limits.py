@@ -16,12 +16,14 @@ from automl.search.ship import refit_trees
 from automl.search.store import RunData
 from automl.search.trial import Trial
 
-# Core-seconds a row and output that the members of a blend may take together, in the libraries'
-# own walks (many rows at once take an eighth to a half of it, see `engines._forest`). Half of
-# this raised the test loss of ten tables by 0.3 % in the median, this by 0.05 %.
-MAX_ROW_SECONDS = 8e-5
-# A blend may also take so many times what its best member takes, where that needs many trees.
-_TIMES_BEST = 3.0
+# Core-seconds a row and output that the members of a blend take together without much ado, in the
+# libraries' own walks (many rows at once take an eighth to a half of it, see `engines._forest`).
+ROOM_SECONDS = 8e-5
+# What they must buy, as a share of what the best single model saves against the baseline: within
+# the room a ten-thousandth for 100 µs, beyond it five for every room more. A hard limit cost 2 %
+# of the test loss where the best model alone had thousands of trees.
+_RATE = 1.0
+_DEAR = 5e-4
 _USUAL_LEVELS = 5.0  # of a tree that takes its engine's `tree_seconds`
 _STEEPER = 1.5  # power of the levels in the seconds of a tree: deep ones leave the cache
 
@@ -48,12 +50,13 @@ def blend_limits(
         each = load_engine(trial.candidate.engine).tree_seconds
         deeper = (_levels(trial.candidate.params) / _USUAL_LEVELS) ** _STEEPER
         seconds[trial.name] = trees[trial.name] * each * deeper
-    best = min(trials, key=lambda trial: math.inf if trial.loss is None else trial.loss)
-    usual = max(MAX_ROW_SECONDS * n_outputs, _TIMES_BEST * seconds[best.name])
+    room = ROOM_SECONDS * n_outputs
     return Limits(
         members=max_members,
         seconds=seconds,
-        max_seconds=usual if max_trees is None else math.inf,
+        rate=_RATE,
+        room=room,
+        dear_rate=_DEAR / room if max_trees is None else 0.0,
         trees=trees,
         max_trees=math.inf if max_trees is None else max_trees,
     )

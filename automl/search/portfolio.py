@@ -113,6 +113,7 @@ _ORDER: tuple[Candidate, ...] = (
 _CAT_CLASSES = 2.5
 _WIDE = 500  # features from which the linear engine's bends cost more than they buy
 _MANY_CLASSES = 10
+_STRANGERS_AT = 4  # place of engines without an entry: early enough for short budgets
 # (rows of the table, leaves of the first candidate): it may be the only one
 _LARGE = ((300_000, 63), (100_000, 31))
 
@@ -134,7 +135,8 @@ def portfolio(
             found = sized(candidate, size)
             if not any(_same(found, other) for other in chosen):
                 chosen.append(found)
-    chosen += [Candidate(name, "plain", {}) for name in engines if name not in known]
+    strangers = [Candidate(name, "plain", {}) for name in engines if name not in known]
+    chosen[_STRANGERS_AT:_STRANGERS_AT] = strangers
     return tuple(chosen)
 
 

@@ -24,9 +24,6 @@ Floats = NDArray[np.float64]
 MAX_CANDIDATES = 25
 MAX_ROWS = 20_000
 _USUAL_ROUNDS = 15  # of a greedy blend, for an estimate
-# Core-seconds a row that a member's price of 1 stands for: it must buy a ten-thousandth of what
-# the best single model saves against the baseline.
-_PRICED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,6 @@ def _blend(
     return greedy_blend(
         pools,
         lambda margin: scorer.loss(margin, sample),
-        prices={name: seconds / _PRICED for name, seconds in limits.seconds.items()},
         limits=limits,
         scale=max(baseline_loss - best, 1e-12),
     )

@@ -35,7 +35,7 @@ def test_portfolio_holds_the_engines_and_recipes_asked_for(fake: str) -> None:
     entries = portfolio(("catboost", "lightgbm", fake), ("plain",), SMALL)
     assert {c.engine for c in entries} == {"catboost", "lightgbm", "fake"}
     assert {c.recipe for c in entries} == {"plain"}
-    assert entries[-1] == Candidate("fake", "plain", {})  # its own defaults
+    assert Candidate("fake", "plain", {}) in entries[:5]  # its own defaults
     both = portfolio(ENGINES, ("plain", "encoded"), SMALL)
     assert {c.recipe for c in both} == {"plain", "encoded"}
     assert {c.engine for c in both[:6]} == set(ENGINES)

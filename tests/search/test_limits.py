@@ -9,7 +9,7 @@ import pytest
 from small_run import candidates, make_data
 
 from automl.search.blend import Limits, blended, greedy_blend
-from automl.search.limits import MAX_ROW_SECONDS, blend_limits
+from automl.search.limits import ROOM_SECONDS, blend_limits
 from automl.search.ship import refit_trees
 from automl.search.trial import FoldRun, Trial
 from automl.task import Objective
@@ -37,25 +37,32 @@ def trial_of(
 
 def test_blend_keeps_to_its_limits_and_uses_them() -> None:
     margins = {f"m{i}": noisy(1.0 + 0.02 * i, i + 1) for i in range(6)}
-    seconds = {name: 1.0 + 3.0 * (name == "m0") for name in margins}
-    trees = dict.fromkeys(margins, 100.0)
-    blend = greedy_blend(margins, loss, limits=Limits(seconds=seconds, max_seconds=3.0))
-    # The best single one alone is too dear; three of the others fill the room.
+    trees = {name: 100.0 + 300.0 * (name == "m0") for name in margins}
+    blend = greedy_blend(margins, loss, limits=Limits(trees=trees, max_trees=350))
+    # The best single one alone is too large; three of the others fill the room.
     assert "m0" not in blend.weights
     assert len(blend.weights) == 3
     assert blend.loss == loss(blended(blend.weights, margins))
-    few = greedy_blend(margins, loss, limits=Limits(trees=trees, max_trees=250))
-    assert len(few.weights) == 2
 
 
-def test_three_cheap_members_may_beat_a_dear_one_that_fits() -> None:
+def test_members_beyond_the_room_must_buy_more() -> None:
+    margins = {f"m{i}": noisy(1.0, i + 1) for i in range(4)}
+    seconds = dict.fromkeys(margins, 1.0)
+
+    def size(dear_rate: float) -> int:
+        limits = Limits(seconds=seconds, room=2.0, dear_rate=dear_rate)
+        return len(greedy_blend(margins, loss, limits=limits).weights)
+
+    # The third lowers the loss by about 0.13, the fourth by 0.08.
+    assert [size(rate) for rate in (0.0, 0.1, 1.0)] == [4, 3, 2]
+
+
+def test_cheap_members_may_beat_a_dear_one_that_fits() -> None:
     margins = {f"m{i}": noisy(1.0, i + 1) for i in range(1, 4)} | {"dear": noisy(0.97, 9)}
     assert min(margins, key=lambda name: loss(margins[name])) == "dear"
-    seconds = dict.fromkeys(margins, 1.0) | {"dear": 3.0}
-    prices = {name: cost * 30.0 for name, cost in seconds.items()}
-    limits = Limits(seconds=seconds, max_seconds=3.0)
-    weights = greedy_blend(margins, loss, prices=prices, limits=limits).weights
-    assert set(weights) == {"m1", "m2", "m3"}
+    costs = dict.fromkeys(margins, 1.0) | {"dear": 3.0}
+    limits = Limits(seconds=costs, rate=0.003, trees=costs, max_trees=3.0)
+    assert set(greedy_blend(margins, loss, limits=limits).weights) == {"m1", "m2", "m3"}
 
 
 def test_nearest_member_ships_where_none_fits() -> None:
@@ -71,19 +78,13 @@ def test_costs_are_counted_from_what_ships(tmp_path: Path) -> None:
     bag = blend_limits(trials, data, refit=False, max_members=8, max_trees=None)
     assert dict(bag.trees) == {trials[0].name: 120.0, trials[1].name: 24.0}
     assert bag.seconds[trials[0].name] == pytest.approx(5 * bag.seconds[trials[1].name])
-    assert bag.max_seconds == pytest.approx(3 * MAX_ROW_SECONDS)
+    assert bag.room == pytest.approx(3 * ROOM_SECONDS)
+    assert bag.dear_rate > 0
     refit = blend_limits(trials, data, refit=True, max_members=8, max_trees=50)
     # Twice the rows of a fold's training are worth twice the trees.
     assert dict(refit.trees) == {trials[0].name: 120.0, trials[1].name: 24.0}
     assert refit.max_trees == 50
-    assert refit.max_seconds == float("inf")
-
-
-@pytest.mark.usefixtures("fake")
-def test_best_trial_always_leaves_room_for_others(tmp_path: Path) -> None:
-    big = trial_of(tmp_path, 0, [10**6], 0.1)
-    limits = blend_limits([big], make_data(), refit=False, max_members=8, max_trees=None)
-    assert limits.max_seconds == pytest.approx(3 * limits.seconds[big.name])
+    assert refit.dear_rate == 0.0  # the user says what it may cost
 
 
 @pytest.mark.usefixtures("fake")
