@@ -265,6 +265,7 @@ class FoldTrainer:
                 n_classes=self.data.n_classes,
                 seed=self.data.seed,
                 groups=self.data.groups,
+                trained=self._trained_for,
             )
             while len(self._recipes) > self._cache_size:
                 self._recipes.popitem(last=False)

@@ -128,9 +128,9 @@ class Race:
             self.executor.submit(task)
 
     def _next_task(self) -> Mapping[str, Any] | None:
-        if self._finish:
-            trial, fold = self._finish.popleft()
-            return trial.finish_task(fold)
+        finish = self._next_finish(anywhere=False)
+        if finish is not None:
+            return finish
         for trial in self.trials:
             if trial.state == "running" and trial.pending:
                 if self._too_late(trial):
@@ -138,9 +138,22 @@ class Race:
                 return self._fold_task(trial, trial.pending.pop(0))
         candidate = self._next_candidate()
         if candidate is None:
-            return None
+            return self._next_finish(anywhere=True)
         trial = self._start(candidate)
         return self._fold_task(trial, trial.pending.pop(0))
+
+    def _next_finish(self, *, anywhere: bool) -> Mapping[str, Any] | None:
+        """A fold to finish, by the worker that holds its model or, with `anywhere`, by any.
+
+        The first trial of a run waits for nobody: there must be a model to ship.
+        """
+        anywhere = anywhere or not self.done
+        for i, (trial, fold) in enumerate(self._finish):
+            task = trial.finish_task(fold)
+            if anywhere or self.executor.suits(task):
+                del self._finish[i]
+                return task
+        return None
 
     def _stop(self) -> None:
         """The clock ended the race: what is still running counts for nothing."""

@@ -163,6 +163,9 @@ class Shuffled:
     def idle(self) -> int:
         return self.n_workers - len(self._running)
 
+    def suits(self, task: Task) -> bool:
+        return True
+
     def submit(self, task: Task) -> None:
         assert self.idle
         self._running.append(task)

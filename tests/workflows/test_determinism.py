@@ -19,7 +19,7 @@ from automl.search.crossval import FoldTrainer
 from automl.task import Task
 from automl.workflows.result import FitResult
 
-ENGINES = ("catboost", "lightgbm", "xgboost")
+ENGINES = ("catboost", "lightgbm", "linear", "xgboost")
 
 
 def shops(n: int = 360, seed: int = 0) -> pd.DataFrame:

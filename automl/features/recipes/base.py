@@ -34,7 +34,7 @@ class Fold:
 
     y: (n,) class indices or target values.  weight: (n,) or None.  groups: (n,) ids or None;
     rows of one group (or copies of one row) share an inner fold.  None of the three may be read
-    outside `train_rows`.
+    outside `train_rows`.  trained: told the CPU seconds of quick boosters, for the record.
     """
 
     matrix: Matrix
@@ -45,6 +45,7 @@ class Fold:
     n_classes: int
     seed: int
     groups: IntArray | None = None
+    trained: Callable[[float], None] = lambda seconds: None
 
     @property
     def train_groups(self) -> IntArray | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,14 +47,15 @@ def fit_recipe(  # noqa: PLR0913 - the target's facts travel one by one through 
     n_classes: int,
     seed: int,
     groups: IntArray | None = None,
+    trained: Callable[[float], None] = lambda seconds: None,
 ) -> tuple[FittedRecipe, Matrix]:
     """The recipe fitted on `train_rows`, and the matrix of all rows as boosters take it.
 
     y: (n,) class indices or target values, weight: (n,) or None, groups: (n,) or None; none of
     them is read outside `train_rows`. Rows of one group (or copies of one row) share an inner
     fold. Where values depend on the target, the returned matrix holds values cross-fitted within
-    the training rows for these, and the fitted ones for the others. Raises ConfigError for an
-    unknown name.
+    the training rows for these, and the fitted ones for the others. trained: told the CPU seconds
+    of the boosters that columns are chosen with. Raises ConfigError for an unknown name.
     """
     if name not in _KNOWN:
         raise ConfigError(
@@ -62,7 +63,7 @@ def fit_recipe(  # noqa: PLR0913 - the target's facts travel one by one through 
             hint=did_you_mean(name, RECIPES) or f"Known: {', '.join(RECIPES)}.",
         )
     rows = np.asarray(train_rows)
-    fold = Fold(matrix, y, weight, rows, task, n_classes, seed, groups)
+    fold = Fold(matrix, y, weight, rows, task, n_classes, seed, groups, trained)
     return _KNOWN[name].fit(plan, fold)
 
 

@@ -5,6 +5,8 @@ Notation: n = sampled training rows, p = features, k = outputs (classes, or 1).
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -84,6 +86,7 @@ class Screen:
                 task=fold.task,
                 n_classes=fold.n_classes,
                 seed=fold.seed,
+                trained=fold.trained,
             )
             proba = model.predict(sample.values[half == part], num_threads=1)
             proba = np.asarray(proba).reshape(int((half == part).sum()), -1)
@@ -145,6 +148,7 @@ def quick_booster(  # noqa: PLR0913 - the facts of a small training run
     seed: int,
     params: dict[str, Any] | None = None,
     rounds: int = _ROUNDS,
+    trained: Callable[[float], None],
 ) -> Any:
     """A small LightGBM booster; the same arguments give the same trees.
 
@@ -170,7 +174,10 @@ def quick_booster(  # noqa: PLR0913 - the facts of a small training run
         feature_name=[f"f{i}" for i in range(matrix.n_features)],
         categorical_feature=list(matrix.categorical),
     )
-    return lightgbm.train(chosen, data, rounds)
+    started = time.process_time()
+    booster = lightgbm.train(chosen, data, rounds)
+    trained(time.process_time() - started)
+    return booster
 
 
 def origins_of(matrix: Matrix, features: tuple[int, ...]) -> tuple[int, ...]:

@@ -77,6 +77,7 @@ def fit(plan: Mapping[str, Any], fold: Fold) -> tuple[FittedRecipe, Matrix]:
             "bagging_freq": 1,
         },
         rounds=MAX_ROUNDS,
+        trained=fold.trained,
     )
     gain = np.asarray(booster.feature_importance("gain"))
     kept = gain[:p] > np.quantile(gain[p:], SHADOW_LEVEL)

@@ -39,8 +39,12 @@ class Executor(Protocol):
         """Workers without a task."""
         ...
 
+    def suits(self, task: Task) -> bool:
+        """Whether an idle worker has task["model"] in memory, or no worker has."""
+        ...
+
     def submit(self, task: Task) -> None:
-        """Give `task` to an idle worker."""
+        """Give `task` to an idle worker, if possible one that holds what it needs."""
         ...
 
     def wait(self, timeout: float | None) -> Sequence[Report]:

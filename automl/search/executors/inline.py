@@ -29,6 +29,9 @@ class InlineExecutor:
     def idle(self) -> int:
         return 0 if self._tasks else 1
 
+    def suits(self, task: Task) -> bool:
+        return True
+
     def submit(self, task: Task) -> None:
         self._tasks.append(task)
 

@@ -55,11 +55,21 @@ class LocalExecutor:
     def idle(self) -> int:
         return sum(worker.task is None for worker in self._workers)
 
+    def suits(self, task: Task) -> bool:
+        holders = [worker for worker in self._workers if task["model"] in worker.models]
+        return not holders or any(worker.task is None for worker in holders)
+
     def submit(self, task: Task) -> None:
         waiting = [worker for worker in self._workers if worker.task is None]
-        # The worker that holds this engine's and recipe's binned data saves binning it again.
+        # A worker that holds the model need not load it; one that holds this engine's and
+        # recipe's binned data saves binning it again.
         kind = (task.get("engine"), task.get("recipe"))
-        worker = next((w for w in waiting if w.last_kind == kind), waiting[0])
+        model = task.get("model")
+        worker = max(waiting, key=lambda w: (model in w.models, w.last_kind == kind))
+        if task["kind"] == "fold":
+            worker.models.add(model)
+        else:
+            worker.models.discard(model)
         worker.last_kind = kind
         worker.task = task
         worker.send(task)
@@ -173,6 +183,7 @@ class _Worker:
             )
         self.task: Task | None = None
         self.last_kind: tuple[Any, Any] | None = None
+        self.models: set[Any] = set()  # files of models that it trained and nobody asked for yet
         self.setup_ids: set[int] = set()  # of messages that are nobody's tasks
         self.served = False
         self._sent = 0
