@@ -33,7 +33,7 @@ MANY_ROWS = 8192
 _MAX_TABLE_BYTES = 1 << 26
 _MAX_MASK_BYTES = 1 << 28  # needed while the tables are made; grows with the largest tree
 # Words in the making: they and their leaves should stay in the second cache.
-_BLOCK_WORDS = 1 << 15
+_BLOCK_WORDS = 1 << 17
 _PROBED_ROWS = 256
 # Nanoseconds on one core, measured: find a cell's bin and fetch its words, per byte of these,
 # turn a word into a leaf, pick one output's leaves among those of several.

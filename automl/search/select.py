@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 # rows only sharpen a loss that is sharp already.
 MAX_CANDIDATES = 25
 MAX_ROWS = 20_000
+_LEAST_LEFT = 1e-3
 _USUAL_ROUNDS = 15  # of a greedy blend, for an estimate
 
 
@@ -103,11 +104,15 @@ def _blend(
     sample = row_sample(len(scorer.rows), MAX_ROWS, seed)
     pools = {name: scorer.pooled(margins[name])[sample] for name in names}
     best = min(scorer.loss(pool, sample) for pool in pools.values())
+    scale = max(baseline_loss - best, 1e-12)
+    # What a dear member must buy is a share of what is still missing to a perfect score.
+    missing = best - scorer.metric.loss(scorer.metric.best)
+    left = min(max(missing / scale, _LEAST_LEFT), 1.0)
     return greedy_blend(
         pools,
         lambda margin: scorer.loss(margin, sample),
-        limits=limits,
-        scale=max(baseline_loss - best, 1e-12),
+        limits=replace(limits, dear_rate=limits.dear_rate * left),
+        scale=scale,
     )
 
 
