@@ -32,7 +32,8 @@ Words = NDArray[np.unsignedinteger[Any]]
 MANY_ROWS = 8192
 _MAX_TABLE_BYTES = 1 << 26
 _MAX_MASK_BYTES = 1 << 28  # needed while the tables are made; grows with the largest tree
-# Words in the making: they and their leaves should stay in the second cache.
+# Words in the making: few enough for the second cache, and so many that threads seldom wait for
+# each other between two calls.
 _BLOCK_WORDS = 1 << 17
 _PROBED_ROWS = 256
 # Nanoseconds on one core, measured: find a cell's bin and fetch its words, per byte of these,
