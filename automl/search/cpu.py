@@ -28,14 +28,6 @@ class Cpu:
     def _now(self) -> float:
         return time.process_time() + self._executor.cpu_seconds()
 
-    def told(self) -> tuple[str, str]:
-        """A decision and its reason for the ledger."""
-        native, total = self.native_seconds, max(self.total_seconds, 1e-9)
-        return (
-            f"{native / total:.0%} of {total:.1f} CPU seconds were native training",
-            f"{total - native:.1f} s went to binning, predicting, files and stopped folds",
-        )
-
     def to_json(self) -> dict[str, float]:
         """Both, rounded to a hundredth."""
         return {

@@ -99,8 +99,6 @@ class Race:
                 self._stop()
                 break
         self.cpu.end()
-        if self.rules.reads_clock:
-            self.ledger.add("race", *self.cpu.told())
         failed = [trial for trial in self.trials if trial.state == "failed"]
         if not self.done and failed:
             raise SearchError(
