@@ -121,14 +121,33 @@ class _Masks:
         return np.full((n, *self.whole.shape), np.iinfo(self.whole.dtype).max, self.whole.dtype)
 
     def leaves(self, trees: Sequence[Tree], dtype: np.dtype[Any]) -> FloatArray:
-        """(T * W, bits + 1) value of each leaf by word; the first is 0: a word without a bit."""
+        """(T * W, bits + 1) value of each leaf by word; the last is 0: a word without a bit."""
         n_words = self.whole.shape[1]
         values = np.zeros((len(trees), n_words * self.bits), dtype=dtype)
         for t, tree in enumerate(trees):
             values[t, : len(tree.values)] = tree.values
         table = np.zeros((len(trees) * n_words, self.bits + 1), dtype=dtype)
-        table[:, 1:] = values.reshape(len(table), self.bits)
+        table[:, :-1] = values.reshape(len(table), self.bits)
         return table
+
+
+@dataclass(frozen=True)
+class _Scratch:
+    """Memory for one block of rows, each (words, size); fresh memory would cost more than sums."""
+
+    words: Words
+    bit: NDArray[np.uint8]
+    leaf: Codes
+    terms: FloatArray
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], words: np.dtype[Any], sums: np.dtype[Any]) -> _Scratch:
+        return cls(
+            np.empty(shape, words),
+            np.empty(shape, np.uint8),
+            np.empty(shape, np.intp),
+            np.empty(shape, sums),
+        )
 
 
 class Forest:
@@ -152,14 +171,16 @@ class Forest:
         most = max(len(tree.values) for tree in trees)
         masks = _Masks.of(trees, _bits(most))
         whole = masks.whole.reshape(-1)
+        outputs = np.repeat([tree.output for tree in trees], masks.whole.shape[1])
         used = np.flatnonzero(whole)  # large trees have more words than small ones
+        used = used[np.argsort(outputs[used], kind="stable")]  # an output's words side by side
         self._whole = whole[used]
         self._columns = tuple(
             self._column(int(feature), trees, masks, used, set_is_left=set_is_left)
             for feature in np.unique(masks.feature[masks.feature >= 0])
         )
-        outputs = np.repeat([tree.output for tree in trees], masks.whole.shape[1])[used]
-        self._words_of = [np.flatnonzero(outputs == j) for j in range(len(base))]
+        ends = np.searchsorted(outputs[used], np.arange(len(base) + 1))
+        self._words_of = [slice(*ends[j : j + 2]) for j in range(len(base))]
         leaves = masks.leaves(trees, self._dtype)[used]
         self._leaves = leaves.reshape(-1)
         self._first = (np.arange(len(used)) * leaves.shape[1])[:, None]
@@ -172,6 +193,7 @@ class Forest:
         size = int(np.clip(_BLOCK_WORDS // len(self._whole), 16, 1024))
         words = np.empty((2, size, len(self._whole)), self._whole.dtype)
         words[0] = self._whole  # any leaf will do in rows that are not there
+        scratch = _Scratch.of((len(self._whole), size), self._whole.dtype, self._dtype)
         for start in range(0, n_rows, size):
             n = min(size, n_rows - start)
             found, fetched = words[0, :n], words[1, :n]
@@ -180,7 +202,7 @@ class Forest:
                 rows = place[start : start + n]
                 np.take(column.table, rows, axis=0, out=fetched, mode="clip")
                 np.bitwise_and(found, fetched, out=found)
-            out[start : start + n] = self._sums(words[0]).T[:n]
+            out[start : start + n] = self._sums(words[0], scratch).T[:n]
         return out
 
     def _places(self, column: _Column, cells: FloatArray) -> Codes:
@@ -194,18 +216,22 @@ class Forest:
         places[np.isnan(cells)] = last
         return places
 
-    def _sums(self, found: Words) -> FloatArray:
+    def _sums(self, found: Words, scratch: _Scratch) -> FloatArray:
         """(k, size) sums of the leaves that the single bits of `found` (size, words) stand for.
 
         A sum over the first axis of an array with several columns runs from the first tree to
         the last, as those of the libraries do; the words of a large tree that hold no bit stand
         for zero, which changes no sum.
         """
-        leaves = self._leaves.take(_bit_number(found.T) + self._first, mode="clip")
+        # All bits below the single one are set in its word less one: as many as its number. A
+        # word without a bit wraps around, and is told by the number of all bits.
+        np.subtract(found.T, found.dtype.type(1), out=scratch.words)
+        np.bitwise_count(scratch.words, out=scratch.bit)
+        np.add(scratch.bit, self._first, out=scratch.leaf)
+        np.take(self._leaves, scratch.leaf, out=scratch.terms, mode="clip")
         sums = np.empty((len(self._base), len(found)), self._dtype)
         for j, (base, mine) in enumerate(zip(self._base, self._words_of, strict=True)):
-            terms = leaves if len(self._base) == 1 else leaves[mine]
-            np.add.reduce(terms, axis=0, out=sums[j], initial=base)
+            np.add.reduce(scratch.terms[mine], axis=0, out=sums[j], initial=base)
         return sums
 
     def _column(
@@ -239,15 +265,6 @@ class Forest:
         np.bitwise_and.at(table[-1], t, for_nan)
         flat = table.reshape(len(table), -1)
         return _Column(feature, points, np.ascontiguousarray(flat[:, used]))
-
-
-def _bit_number(words: Words) -> NDArray[np.int64]:
-    """Number of the single set bit of each word, counted from 1; 0 where none is set."""
-    if words.dtype.itemsize == 8:  # the exponent of a float, counted from that of 1.0 less one
-        large = np.ascontiguousarray(words).astype(np.float64).view(np.int64) >> 52
-        return np.asarray(np.maximum(large - 1022, 0), dtype=np.int64)
-    small = np.ascontiguousarray(words).astype(np.float32).view(np.int32) >> 23
-    return np.asarray(np.maximum(small - 126, 0), dtype=np.int64)
 
 
 def pays(trees: Sequence[Tree], *, level_nanoseconds: float) -> bool:

@@ -36,6 +36,7 @@ Floats = NDArray[np.float64]
 PLAIN = "plain"
 # Of recipes' matrices and of binned data that a worker keeps, each.
 _CACHE_BYTES = 100_000_000
+_LOOK_SECONDS = 0.05  # between looks at the folder of a fold that trains
 _LEAST_CACHED, _MOST_CACHED = 3, 64
 
 
@@ -90,15 +91,20 @@ class FoldTrainer:
     # -- tasks ----------------------------------------------------------------------------------
 
     def fit_fold(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Train one split and save all trees: {"curve", "n_trained", "by_clock"}."""
+        """Train one split and save all trees: {"curve", "n_trained", "by_clock"}.
+
+        The race may drop the trial, and its folder, while its folds train: they stop then.
+        """
         split = int(task["split"])
         train, stop = stopping_rows(self.data, split)
-        clock = _Clock(task.get("time_limit"))
+        clock = _Clock(task.get("time_limit"), folder=Path(task["model"]).parent)
         setup = self._setup(task, clock, patience=int(task["patience"]))
         prepared, recipe = self._prepare(task, split, train, setup)
         booster = load_engine(task["engine"]).fit(
             prepared, train, stop, params=task["params"], setup=setup
         )
+        if clock.given_up:
+            return {}  # the race reads no result of a closed trial
         booster.threads = self.data.threads
         self._trained[task["model"]] = booster
         while len(self._trained) > 2 * len(self.data.splits):
@@ -279,13 +285,23 @@ class FoldTrainer:
 
 
 class _Clock:
-    """Seconds left of one task, and whether it rang."""
+    """Seconds left of one task, and whether it rang.
 
-    def __init__(self, seconds: float | None) -> None:
+    folder: where the task's results belong; once it is gone nobody wants them, and no time is left.
+    """
+
+    def __init__(self, seconds: float | None, folder: Path | None = None) -> None:
         self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self._folder = folder
+        self._look = time.monotonic()  # when to look for the folder again
+        self.given_up = False
 
     def left(self) -> float:
-        return self._end - time.monotonic()
+        now = time.monotonic()
+        if self._folder is not None and now >= self._look:
+            self.given_up = not self._folder.exists()
+            self._look = now + _LOOK_SECONDS
+        return -math.inf if self.given_up else self._end - now
 
     @property
     def rang(self) -> bool:

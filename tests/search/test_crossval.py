@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from fake_engine import FakeBooster, FakeEngine
 from small_run import fold_task, make_data, trainer
 
 from automl.search.crossval import choose_tree_counts
@@ -68,6 +70,25 @@ def test_fold_keeps_all_trees_and_finish_cuts_them(fake: str, tmp_path: Path) ->
         prior = np.log(data.y[split.train].mean() / (1 - data.y[split.train].mean()))
         assert margin[:, 0] == pytest.approx(prior + 0.1 * (k + 1) * x, abs=1e-5)
         assert f'"n_trees": {k + 1}' in (tmp_path / f"fold_{k:02d}.json").read_text()
+
+
+def test_fold_whose_trial_was_dropped_stops_at_its_next_round(
+    fake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[FakeBooster] = []
+    fit = FakeEngine.fit
+
+    def spy(*args: Any, **options: Any) -> FakeBooster:
+        trained.append(fit(*args, **options))
+        return trained[-1]
+
+    monkeypatch.setattr(FakeEngine, "fit", spy)
+    task = fold_task(tmp_path / "trial", trees=6)
+    assert "curve" not in trainer(make_data()).run(task)
+    assert not (tmp_path / "trial").exists()
+    (tmp_path / "trial").mkdir()
+    assert len(trainer(make_data()).run(task)["curve"]) == 6
+    assert [booster.n_trees for booster in trained] == [1, 6]
 
 
 def test_inner_stop_holds_back_training_rows(tmp_path: Path, fake: str) -> None:
