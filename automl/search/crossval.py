@@ -287,7 +287,7 @@ class FoldTrainer:
 class _Clock:
     """Seconds left of one task, and whether it rang.
 
-    folder: where the task's results belong; once it is gone nobody wants them, and no time is left.
+    folder: where the results belong; once it is gone nobody wants them, and no time is left.
     """
 
     def __init__(self, seconds: float | None, folder: Path | None = None) -> None:
