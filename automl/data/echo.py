@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.folds import Folds, IntArray, Split
+from automl.data.splits import Folds, IntArray, Split
 
 _LEAST_SHARE = 0.02  # below, choices would not change
 _CLEAR = 3.0  # standard errors

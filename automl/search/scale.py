@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.folds import Split
+from automl.data.splits import Split
 from automl.model.link import Link
 from automl.search.executors.base import Executor
 from automl.search.portfolio import Candidate

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.folds import Split
+from automl.data.splits import Split
 from automl.metrics._threshold import best_threshold, score_probabilities
 from automl.metrics.base import Metric
 from automl.model.link import Link

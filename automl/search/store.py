@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.folds import Split
+from automl.data.splits import Split
 from automl.features.matrix import Feature, Matrix
 from automl.task import Objective, Task
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from automl.config import FitConfig
-from automl.data.folds import Folds
+from automl.data.splits import Folds
 from automl.features.preprocess import Preprocessor
 from automl.ledger import Ledger
 from automl.metrics._evaluate import evaluate_all

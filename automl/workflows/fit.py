@@ -13,7 +13,7 @@ import numpy as np
 from automl import plugins
 from automl.budget import Budget
 from automl.config import FitConfig
-from automl.data.folds import Folds
+from automl.data.splits import Folds
 from automl.errors import ConfigError
 from automl.features.matrix import Matrix
 from automl.features.preprocess import Preprocessor

@@ -12,7 +12,7 @@ import numpy as np
 
 from automl.budget import Budget
 from automl.config import FitConfig
-from automl.data.folds import Folds
+from automl.data.splits import Folds
 from automl.engines.base import TableSize
 from automl.errors import ConfigError
 from automl.ledger import Ledger

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from automl.config import FitConfig
 from automl.data.echo import with_echoes
-from automl.data.folds import Folds, make_folds
+from automl.data.folds import Asked, Ties, make_folds
+from automl.data.splits import Folds
 from automl.ledger import Ledger
 from automl.workflows.training_table import TrainingTable
 
@@ -35,11 +36,8 @@ def split_rows(
         n_classes=len(target.classes),
         n_cells=table.n_rows * n_features,
         seed=config.seed,
-        n_folds=n_folds,
-        holdout=holdout,
-        groups=table.groups,
-        times=table.times,
-        duplicates=table.duplicates,
+        asked=Asked(n_folds=n_folds, holdout=holdout),
+        ties=Ties(groups=table.groups, duplicates=table.duplicates, times=table.times),
     )
     if folds.refit and not config.refit and table.times is None:
         folds = _spare_refit(folds, table.n_rows, n_features, config.time_budget)

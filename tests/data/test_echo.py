@@ -8,8 +8,11 @@ import pytest
 
 from automl.data.duplicates import duplicate_rows
 from automl.data.echo import repeat_share, with_echoes
-from automl.data.folds import Folds, make_folds
+from automl.data.folds import Asked, Ties, make_folds
+from automl.data.splits import Folds
 from automl.task import Task
+
+FIVE = Asked(n_folds=5)
 
 
 def repeated(n_single: int, n_twice: int) -> tuple[np.ndarray, np.ndarray]:
@@ -18,9 +21,18 @@ def repeated(n_single: int, n_twice: int) -> tuple[np.ndarray, np.ndarray]:
     return ids, (ids % 2).astype(np.float64)
 
 
-def folds_of(y: np.ndarray, ids: np.ndarray, **options: object) -> Folds:
-    asked = {"n_classes": 2, "n_cells": len(y), "seed": 0, "n_folds": 5, **options}
-    return make_folds(y, Task.BINARY, duplicates=ids, **asked)  # type: ignore[arg-type]
+def folds_of(
+    y: np.ndarray, ids: np.ndarray, asked: Asked = FIVE, times: np.ndarray | None = None
+) -> Folds:
+    return make_folds(
+        y,
+        Task.BINARY,
+        n_classes=2,
+        n_cells=len(y),
+        seed=0,
+        asked=asked,
+        ties=Ties(duplicates=ids, times=times),
+    )
 
 
 def test_share_is_the_good_turing_estimate() -> None:
@@ -74,8 +86,7 @@ def test_echoes_are_training_rows_with_copies_in_the_expected_number() -> None:
 def test_no_echoes_where_new_rows_are_not_like_the_known_ones() -> None:
     ids, y = repeated(600, 200)
     times = np.arange(len(y), dtype=np.float64)
-    for options in ({"times": times}, {"n_folds": None, "holdout": 0.2}):
-        folds = folds_of(y, ids, **options)
+    for folds in (folds_of(y, ids, times=times), folds_of(y, ids, Asked(holdout=0.2))):
         assert with_echoes(folds, ids, y, seed=0) is folds
 
 

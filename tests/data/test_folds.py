@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 
 from automl.data._deal import join_units
 from automl.data.duplicates import duplicate_rows
-from automl.data.folds import Folds, make_folds
+from automl.data.folds import Asked, Ties, make_folds
+from automl.data.splits import Folds
 from automl.errors import ConfigError, DataError
 from automl.task import Task
 
 many = settings(deadline=None, max_examples=40)
 seeds = st.integers(0, 10**6)
+ASKED, TIES = ({field.name for field in fields(part)} for part in (Asked, Ties))
 
 
 def classes(rng: np.random.Generator, counts: list[int]) -> np.ndarray:
@@ -26,7 +29,10 @@ def classes(rng: np.random.Generator, counts: list[int]) -> np.ndarray:
 
 def folds_of(y: np.ndarray, task: Task = Task.BINARY, **facts: object) -> Folds:
     n_classes = int(y.max()) + 1 if task.is_classification else 0
-    return make_folds(y, task, **{"n_classes": n_classes, "n_cells": 10, "seed": 0, **facts})
+    asked = Asked(**{name: facts.pop(name) for name in facts.keys() & ASKED})  # type: ignore[arg-type]
+    ties = Ties(**{name: facts.pop(name) for name in facts.keys() & TIES})  # type: ignore[arg-type]
+    sizes = {"n_classes": n_classes, "n_cells": 10, "seed": 0, **facts}
+    return make_folds(y, task, asked=asked, ties=ties, **sizes)  # type: ignore[arg-type]
 
 
 def check_partition(folds: Folds, y: np.ndarray, *, never: np.ndarray | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.data.folds import Split
+from automl.data.splits import Split
 from automl.engines.base import Float, Int
 from automl.features.matrix import Feature, Matrix
 from automl.ledger import Ledger

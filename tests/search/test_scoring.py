@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_run import make_data, make_scorer, make_splits
 
-from automl.data.folds import Split
+from automl.data.splits import Split
 from automl.search.scoring import Scorer, mean_score, spread_of
 from automl.task import Objective
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.data.folds import make_folds
+from automl.data.folds import Asked, make_folds
 from automl.metrics._lookup import get_metric
 from automl.search.crossval import FoldTrainer
 from automl.task import Task
@@ -168,7 +168,7 @@ def test_score_is_that_of_the_shipped_boosters_on_rows_they_did_not_see(run: Run
     table = shops()
     y = (table["y"] == "yes").to_numpy(dtype=float)
     matrix = result.predictor.matrix(table)
-    folds = make_folds(y, Task.BINARY, n_classes=2, n_cells=1, seed=0, n_folds=3)
+    folds = make_folds(y, Task.BINARY, n_classes=2, n_cells=1, seed=0, asked=Asked(n_folds=3))
     for split, fold, score in zip(folds.splits, member.boosters, result.fold_scores, strict=True):
         rows = matrix.take(split.valid)
         rows = rows if fold.recipe is None else fold.recipe.transform(rows)

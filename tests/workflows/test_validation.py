@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from automl.data.folds import Folds, Split
+from automl.data.splits import Folds, Split
 from automl.workflows import validation
 
 
