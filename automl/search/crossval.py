@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from automl import plugins
 from automl.engines.base import Booster, Engine, FitSetup, Prepared
 from automl.features.matrix import IntArray, Matrix, origin_weights
-from automl.features.recipes import FittedRecipe, fit_recipe, load_recipe
+from automl.features.recipes import FittedRecipe, Fold, fit_recipe, load_recipe
 from automl.search.lesson import lesson_target
 from automl.search.stopping import stopping_rows
 from automl.search.store import RunData, save_array
@@ -263,15 +263,17 @@ class FoldTrainer:
             self._recipes[key] = fit_recipe(
                 name,
                 self.data.plans[name],
-                self.data.matrix,
-                self.data.y,
-                self.data.weight,
-                train,
-                task=self.data.task,
-                n_classes=self.data.n_classes,
-                seed=self.data.seed,
-                groups=self.data.groups,
-                trained=self._trained_for,
+                Fold(
+                    self.data.matrix,
+                    self.data.y,
+                    self.data.weight,
+                    train,
+                    task=self.data.task,
+                    n_classes=self.data.n_classes,
+                    seed=self.data.seed,
+                    groups=self.data.groups,
+                    trained=self._trained_for,
+                ),
             )
             while len(self._recipes) > self._cache_size:
                 self._recipes.popitem(last=False)

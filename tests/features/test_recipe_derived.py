@@ -10,7 +10,7 @@ import pytest
 from automl.errors import BundleError
 from automl.features.encoding import Key
 from automl.features.matrix import Feature, Matrix
-from automl.features.recipes import fit_recipe, load_recipe, plan_recipes
+from automl.features.recipes import Fold, fit_recipe, load_recipe, plan_recipes
 from automl.features.recipes.columns import Combination, Grouped
 from automl.features.recipes.derived import Derived
 from automl.features.recipes.plain import Plain
@@ -25,7 +25,7 @@ def numbers(n: int, p: int = 6, seed: int = 0) -> Matrix:
 def fit(matrix, y, task=Task.REGRESSION):
     plan = plan_recipes(matrix, seed=0)["derived"]
     rows = np.arange(matrix.n_rows)
-    return fit_recipe("derived", plan, matrix, y, None, rows, task=task, n_classes=2, seed=0)
+    return fit_recipe("derived", plan, Fold(matrix, y, None, rows, task, 2, 0))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from automl.errors import BundleError
 from automl.features.matrix import Feature, Matrix
-from automl.features.recipes import fit_recipe, load_recipe, plan_recipes
+from automl.features.recipes import Fold, fit_recipe, load_recipe, plan_recipes
 from automl.task import Task
 
 
@@ -24,7 +24,7 @@ def fit(matrix, y, rows=None, **given):
     rows = np.arange(matrix.n_rows) if rows is None else rows
     facts = {"task": Task.BINARY, "n_classes": 2, "seed": 0, **given}
     plan = plan_recipes(matrix, seed=0)["encoded"]
-    return fit_recipe("encoded", plan, matrix, y, None, rows, **facts)
+    return fit_recipe("encoded", plan, Fold(matrix, y, None, rows, **facts))
 
 
 def noisy(signal, seed=1):

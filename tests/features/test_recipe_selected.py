@@ -7,7 +7,7 @@ import pytest
 
 from automl.errors import BundleError
 from automl.features.matrix import Feature, Matrix
-from automl.features.recipes import fit_recipe, load_recipe, plan_recipes
+from automl.features.recipes import Fold, fit_recipe, load_recipe, plan_recipes
 from automl.task import Task
 
 
@@ -19,7 +19,7 @@ def test_columns_that_matter_are_kept_and_most_noise_is_dropped():
     matrix = Matrix(values, features)
     plan = plan_recipes(matrix, seed=0)["selected"]
     recipe, made = fit_recipe(
-        "selected", plan, matrix, y, None, np.arange(600), task=Task.BINARY, n_classes=2, seed=0
+        "selected", plan, Fold(matrix, y, None, np.arange(600), Task.BINARY, 2, 0)
     )
     assert {7, 70, 170} <= set(recipe.kept)
     assert len(recipe.kept) < 60

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from automl.errors import BundleError, ConfigError
 from automl.features.matrix import Feature, Matrix
-from automl.features.recipes import RECIPES, fit_recipe, load_recipe, plan_recipes
+from automl.features.recipes import RECIPES, Fold, fit_recipe, load_recipe, plan_recipes
 from automl.task import Task
 
 NAN = np.nan
@@ -55,7 +55,7 @@ def fit(name: str, matrix: Matrix, y: Any, rows: Any, **given: Any) -> tuple[Any
     settings_ = {"task": Task.BINARY, "n_classes": 3, "seed": 0, **given}
     weight = settings_.pop("weight", None)
     plan = plan_recipes(matrix, seed=0)[name]
-    return fit_recipe(name, plan, matrix, y, weight, rows, **settings_)
+    return fit_recipe(name, plan, Fold(matrix, y, weight, rows, **settings_))
 
 
 def test_plans_name_known_recipes_and_are_json():
@@ -80,9 +80,8 @@ def test_an_unknown_recipe_is_named():
     matrix = mixed_matrix(np.random.default_rng(0), 50)
     with pytest.raises(ConfigError, match="Unknown recipe 'encodet'.*Did you mean 'encoded'"):
         fit_recipe(
-            "encodet", {}, matrix, np.zeros(50), None, np.arange(50), task=Task.BINARY,
-            n_classes=2, seed=0,
-        )  # fmt: skip
+            "encodet", {}, Fold(matrix, np.zeros(50), None, np.arange(50), Task.BINARY, 2, 0)
+        )
 
 
 @pytest.mark.parametrize("name", ADDING)
@@ -153,9 +152,7 @@ def test_tiny_tables_and_constant_targets_are_survived(name, y):
     task = Task.REGRESSION if y.max() > 1 else Task.BINARY
     plan = plan_recipes(mixed_matrix(np.random.default_rng(0), 200), seed=0)[name]
     full = np.concatenate([y.astype(float), np.full(20, NAN)])
-    recipe, made = fit_recipe(
-        name, plan, matrix, full, None, np.arange(40), task=task, n_classes=2, seed=0
-    )
+    recipe, made = fit_recipe(name, plan, Fold(matrix, full, None, np.arange(40), task, 2, 0))
     assert load_recipe(recipe.to_json()).transform(matrix).n_features == made.n_features
 
 

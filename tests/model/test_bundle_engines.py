@@ -18,7 +18,7 @@ from automl.data.parse import parse_table
 from automl.engines.base import FitSetup
 from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
-from automl.features.recipes import fit_recipe, plan_recipes
+from automl.features.recipes import Fold, fit_recipe, plan_recipes
 from automl.model import predictor as predictor_module
 from automl.model.bundle import MemberFiles, load_bundle, write_bundle
 from automl.model.link import Link
@@ -82,9 +82,10 @@ def _blend(task: Task, folder: Path) -> Blend:
         for fold in range(2):
             rows_in = np.flatnonzero(np.arange(N) % 2 == fold)
             recipe, made = fit_recipe(
-                recipe_name, plans[recipe_name], matrix, y.astype(np.float64), None, rows_in,
-                task=task, n_classes=len(classes), seed=fold,
-            )  # fmt: skip
+                recipe_name,
+                plans[recipe_name],
+                Fold(matrix, y.astype(np.float64), None, rows_in, task, len(classes), fold),
+            )
             prepared = engine.prepare(made, y.astype(np.float64), None, setup=setup)
             booster = engine.fit(prepared, rows_in, None, params={}, setup=setup)
             path = folder / f"{name}-{fold}{engine.suffix}"
