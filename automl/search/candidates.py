@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from automl.ledger import Ledger
 from automl.search.costs import Costs
-from automl.search.portfolio import MOST_HASTE, Candidate, hastened
+from automl.search.portfolio import MOST_HASTE, RATES, Candidate, hastened
 from automl.search.studies import Studies
 from automl.search.trial import Trial
 
@@ -48,6 +49,16 @@ class Candidates:
         self._worth = {"optuna": _Worth(), "again": _Worth()}
         self._done: list[tuple[float, int, Candidate]] = []  # loss, number
         self._seeds: dict[int, int] = {}  # of a trial: how often it was repeated
+
+    def tried(self, trials: Sequence[Trial]) -> None:
+        """Leave out what an interrupted run has tried; what its clock stopped may come again."""
+        known = {_design(trial.candidate) for trial in trials if trial.state != "stopped"}
+        self._portfolio = deque(c for c in self._portfolio if _design(c) not in known)
+        first = {_design(t.candidate): t.number for t in trials if t.candidate.seed == 0}
+        for trial in trials:
+            number = first.get(_design(trial.candidate))
+            if number is not None and trial.candidate.seed:
+                self._seeds[number] = max(self._seeds.get(number, 0), trial.candidate.seed)
 
     def batch(self, size: int) -> list[Candidate]:
         """The next candidates, whatever they cost: `size`, or fewer if nothing is left to try."""
@@ -108,8 +119,8 @@ class Candidates:
             loss = trial.objective_loss  # of a pruned trial: what it would likely have been
             if candidate.study_trial is not None:
                 self._studies.tell(candidate, loss, pruned=pruned)
-            elif loss is not None and not pruned:
-                self._studies.seen(candidate, loss)
+            elif loss is not None and (not pruned or candidate.origin == "optuna"):
+                self._studies.seen(candidate, loss, pruned=pruned)
 
     def _count(self, trial: Trial) -> None:
         engine = trial.candidate.engine
@@ -156,6 +167,12 @@ class Candidates:
                 seed = self._seeds[number] = self._seeds.get(number, 0) + 1
                 return replace(candidate, origin="again", seed=seed, study_trial=None)
         return None
+
+
+def _design(candidate: Candidate) -> str:
+    """What two candidates share that differ in haste or seed only."""
+    params = {name: value for name, value in candidate.params.items() if name not in RATES}
+    return json.dumps([candidate.engine, candidate.recipe, params], sort_keys=True)
 
 
 def _in_time(

@@ -15,7 +15,8 @@ import json
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,9 +126,11 @@ class FoldTrainer:
         margin = booster.margin(matrix, n_trees)
         predict_seconds = time.perf_counter() - started
         if n_trees < booster.n_trees:
-            booster.save(path, n_trees)
-        save_array(Path(task["oof"]), margin.astype(np.float32))
-        return {"predict_seconds": predict_seconds}
+            with _whole(path) as part:
+                booster.save(part, n_trees)
+        with _whole(Path(task["oof"])) as part:
+            save_array(part, margin.astype(np.float32))
+        return {"predict_seconds": predict_seconds, "model_bytes": path.stat().st_size}
 
     def refit(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Train on all rows for a fixed number of trees, without validation rows."""
@@ -314,14 +317,26 @@ def _saved(
     task: Mapping[str, Any], booster: Booster, recipe: FittedRecipe | None, clock: _Clock
 ) -> dict[str, Any]:
     """Write a trained booster and its recipe to the task's files; what the task's result says."""
-    booster.save(Path(task["model"]))
+    path = Path(task["model"])
+    with _whole(path) as part:
+        booster.save(part)
     if recipe is not None:
-        Path(task["recipe_file"]).write_text(json.dumps(recipe.to_json()), encoding="utf-8")
+        with _whole(Path(task["recipe_file"])) as part:
+            part.write_text(json.dumps(recipe.to_json()), encoding="utf-8")
     return {
+        "model_bytes": path.stat().st_size,
         "curve": [float(loss) for loss in booster.curve],
         "n_trained": int(booster.n_trees),
         "by_clock": clock.rang,
     }
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A name to write to, which becomes `path` when all is written: no crash leaves half a file."""
+    part = path.with_name(f"part-{path.name}")
+    yield part
+    part.replace(path)
 
 
 def _read_recipe(path: Path) -> FittedRecipe:

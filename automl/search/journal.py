@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
 class Journal:
-    """Appends events of one run; each is flushed and synced before `write` returns."""
+    """Appends events of one run; each is flushed and synced before `write` returns.
 
-    def __init__(self, path: Path) -> None:
+    spent: seconds of the run so far, written with every event: what a resumed run has spent.
+    A last line that a crash cut short is cut off first, so that nothing is appended to it.
+    """
+
+    def __init__(self, path: Path, *, spent: Callable[[], float] = lambda: 0.0) -> None:
+        self._spent = spent
+        if path.exists():
+            _cut_to_whole_lines(path)
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, event: str, **facts: Any) -> None:
-        """Append {"event": event, …facts} as one line."""
-        self._file.write(json.dumps({"event": event, **facts}, allow_nan=True) + "\n")
+        """Append {"event": event, "spent": seconds, …facts} as one line."""
+        line = {"event": event, "spent": round(self._spent(), 3), **facts}
+        self._file.write(json.dumps(line, allow_nan=True) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -27,9 +36,17 @@ class Journal:
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """The events of a journal in order; a last line cut by a crash is left out."""
     events = []
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             if not line.endswith("\n"):
                 break
             events.append(json.loads(line))
     return events
+
+
+def _cut_to_whole_lines(path: Path) -> None:
+    text = path.read_bytes()
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+        with path.open("r+b") as file:
+            file.truncate(whole)

@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,18 @@ class Race:
         self._sample = row_sample(len(self._chooser.rows), _GAIN_ROWS, rules.seed)
         self._gains = Gains(lambda margin: self._chooser.loss(margin, self._sample))
         self._watch = watch
+
+    def take_back(self, trials: Sequence[Trial], margins: Mapping[str, Any]) -> None:
+        """Go on from the trials of an interrupted run, as `search.restore` makes them."""
+        self._candidates.tried(trials)
+        self.margins.update(margins)
+        for trial in trials:
+            self.trials.append(trial)
+            self._untold.append(trial)
+            for fold in trial.folds.values():
+                self.costs.seen(trial.candidate, fold.seconds)
+            if trial.state == "finishing":
+                self._finish_trial(trial)
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -294,6 +306,7 @@ class Race:
             self._take_fold(trial, report.task, report.result)
         else:
             trial.predict_seconds += report.result["predict_seconds"]
+            trial.folds[report.task["split"]].model_bytes = report.result["model_bytes"]
             trial.n_predicted += 1
             if trial.n_predicted == trial.n_splits:
                 self._take_finished(trial)
@@ -319,6 +332,7 @@ class Race:
             model=Path(task["model"]),
             recipe_file=None if recipe_file is None else Path(recipe_file),
             by_clock=result["by_clock"],
+            model_bytes=result["model_bytes"],
         )
         trial.folds[fold.split] = fold
         self.ended_by_clock |= fold.by_clock

@@ -77,15 +77,17 @@ class Studies:
             self._arms[arm] = _ArmState(study, _distributions(space), defaults, grid)
         self._baseline_loss = baseline_loss
 
-    def seen(self, candidate: Candidate, loss: float) -> None:
-        """Learn from a finished portfolio trial.
+    def seen(self, candidate: Candidate, loss: float, *, pruned: bool = False) -> None:
+        """Learn from a trial of the portfolio, or of an interrupted run's studies.
 
         What it leaves to the library counts as the library's default, clipped into the space.
         """
         state = self._arms.get((candidate.engine, candidate.recipe))
         if state is None:
             return
-        state.best = min(state.best, loss)
+        state.asked += candidate.origin == "optuna"
+        if not pruned:
+            state.best = min(state.best, loss)
         params = {**state.defaults, **candidate.params}
         if all(params.get(name) is not None for name in state.space):
             clipped = {name: _clip(params[name], dist) for name, dist in state.space.items()}

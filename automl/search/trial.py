@@ -35,6 +35,7 @@ class FoldRun:
     recipe_file: Path | None
     by_clock: bool = False
     n_trees: int = 0
+    model_bytes: int = 0  # of the file as it is now
 
 
 @dataclass
@@ -171,12 +172,15 @@ class Trial:
             "origin": self.candidate.origin,
             "params": dict(self.candidate.params),
             "seed": self.candidate.seed,
+            "cost": self.candidate.cost,
+            "n_splits": self.n_splits,
             "state": self.state,
             "score": self.score,
             "loss": self.loss,
             "objective_loss": self.objective_loss,
             "fold_scores": self.fold_scores,
             "n_trees": [self.folds[k].n_trees for k in sorted(self.folds)],
+            "model_bytes": [self.folds[k].model_bytes for k in sorted(self.folds)],
             "seconds": self.seconds,
             "predict_seconds": self.predict_seconds,
             "cause": self.cause,

@@ -118,7 +118,7 @@ def make_race(
 ) -> Race:
     """A race over an executor that has opened the data; by default in this process."""
     data = data or make_data()
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     if executor is None or not isinstance(executor, LocalExecutor):  # those are open already
         data.write(folder / "store")
         executor = executor or InlineExecutor()

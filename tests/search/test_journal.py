@@ -22,7 +22,7 @@ def test_events_come_back_in_order(path: Path) -> None:
     assert len(read_journal(path)) == 2  # each is on disk before the next thing happens
     journal.close()
     start, fold = read_journal(path)
-    assert start == {"event": "start", "config": {"target": "Größe"}}
+    assert start == {"event": "start", "spent": 0.0, "config": {"target": "Größe"}}
     assert fold["curve"][0] == 0.5
     assert math.isnan(fold["curve"][1])
 
@@ -44,6 +44,19 @@ def test_journal_goes_on_after_what_is_there(path: Path) -> None:
         journal.write("closed", trial=trial)
         journal.close()
     assert [event["trial"] for event in read_journal(path)] == [0, 1]
+
+
+def test_journal_goes_on_after_a_cut_line(path: Path) -> None:
+    journal = Journal(path, spent=lambda: 2.5)
+    journal.write("closed", trial=0)
+    journal.close()
+    with path.open("ab") as file:
+        file.write(b'{"event": "clo')
+    journal = Journal(path)
+    journal.write("closed", trial=1)
+    journal.close()
+    assert [event["trial"] for event in read_journal(path)] == [0, 1]
+    assert [event["spent"] for event in read_journal(path)] == [2.5, 0.0]
 
 
 def test_newlines_in_texts_stay_in_one_line(path: Path) -> None:

@@ -34,7 +34,7 @@ def clock(seconds: float) -> Callable[[], float]:
 
 def facts(race: Race) -> list[dict[str, Any]]:
     """What must not depend on the workers: all of a trial but the seconds."""
-    timed = ("seconds", "predict_seconds", "n_trees")
+    timed = ("seconds", "predict_seconds", "n_trees", "model_bytes")
     rows = []
     for trial in race.trials:
         row = {k: v for k, v in trial.to_json().items() if k not in timed}
