@@ -17,6 +17,13 @@ class Budget:
     def __init__(self, seconds: float | None, *, already_spent: float = 0.0) -> None:
         self.seconds = seconds
         self._started = time.monotonic() - already_spent
+        self.endable = False  # whether there is a model that could be shipped now
+        self.hurried = False
+
+    def hurry(self, seconds: float) -> None:
+        """End after so many seconds from now, or sooner: somebody asks for what there is."""
+        self.hurried = True
+        self.seconds = self.spent() + min(seconds, self.left())
 
     @property
     def limited(self) -> bool:

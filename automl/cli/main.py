@@ -14,15 +14,16 @@ import click
 
 from automl import plugins
 from automl.cli import console
+from automl.cli.interrupts import TERMINATED
 from automl.cli.options import debug_option
 from automl.cli.streams import mend_streams
 from automl.errors import AutoMLError, ConfigError, did_you_mean
 
 COMMANDS = "automl.cli.commands"
 # The order of a first reading; commands that are not named here follow by name.
-_FIRST = ("fit", "predict", "evaluate", "explain", "show", "benchmark")
+_FIRST = ("fit", "predict", "evaluate", "explain", "show", "verify", "benchmark")
 
-_MISTAKE, _BUG, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
+_MISTAKE, _BUG, _INTERRUPTED = 2, 1, 130
 _DISK = {
     errno.ENOSPC: "No space is left on the disk",
     errno.EROFS: "The file system is read-only",
@@ -110,7 +111,7 @@ def run() -> int:
     use_lean_imports()
     mend_streams()
     # As an exception it runs through every `with`: no half-written folder stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     return main()
 
 
@@ -122,9 +123,13 @@ def main(args: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except (BrokenPipeError, _ReaderLeft):
         return _reader_left()
-    except (KeyboardInterrupt, click.Abort):
-        console.error("Interrupted.")
+    except (KeyboardInterrupt, click.Abort) as error:
+        console.error("Interrupted.", hint=_note(error))
         return _INTERRUPTED
+    except SystemExit as error:
+        if error.code == TERMINATED:
+            console.error("Terminated.", hint=_note(error))
+        raise
     except Exception as error:  # noqa: BLE001 - the edge of the program: nothing above can tell it
         status = _told(error, debug=state["debug"])
         _drain_stdout()
@@ -143,16 +148,28 @@ def _told(error: Exception, *, debug: bool) -> int:
         return error.exit_code
     if isinstance(error, OSError) and (what := _disk_trouble(error)):
         place = f" for {error.filename!r}" if error.filename else ""
-        console.error(f"{what}{place}.", hint="Name another place, or make room or rights there.")
+        cure = "Name another place, or make room or rights there."
+        again = _note(error)
+        console.error(f"{what}{place}.", hint=f"{cure} {again}" if again else cure)
         return _MISTAKE
     if isinstance(error, MemoryError):
-        console.error("The memory is used up.", hint="Use fewer rows (--sample) or --workers 1.")
+        cure = "Use fewer rows (--sample) or --workers 1."
+        console.error("The memory is used up.", hint=cure)
         return _BUG
     hint = None if debug else "Run it again with --debug to see where it happened."
     console.error(
         f"This is a bug of automl, not of your input: {type(error).__name__}: {error}", hint=hint
     )
     return _BUG
+
+
+def _note(error: BaseException) -> str | None:
+    """What was added to the error on its way: how an interrupted run goes on."""
+    notes: tuple[str, ...] = ()
+    cause: BaseException | None = error
+    while cause is not None and not notes:  # click puts an Abort around a KeyboardInterrupt
+        notes, cause = getattr(cause, "__notes__", ()), cause.__cause__
+    return " ".join(notes) or None
 
 
 def _disk_trouble(error: OSError) -> str | None:

@@ -333,7 +333,7 @@ def _saved(
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A name to write to, which becomes `path` when all is written: no crash leaves half a file."""
+    """A name to write to, which becomes `path` when all is written: no half file after a crash."""
     part = path.with_name(f"part-{path.name}")
     yield part
     part.replace(path)

@@ -120,7 +120,7 @@ class Race:
 
     def _hard_left(self) -> float:
         """Seconds until running tasks are killed; the first model may use what the end spares."""
-        spare = _GRACE if self.done else _GRACE + self.rules.spare
+        spare = _GRACE if self.done else _GRACE + self.rules.spare()
         return self.rules.seconds_left() + spare
 
     @property

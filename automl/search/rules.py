@@ -28,7 +28,7 @@ class RaceRules:
     seed: int
     inner_stop: bool
     baseline_losses: Sequence[float]
-    spare: float = 0.0
+    spare: Callable[[], float] = lambda: 0.0
     stop_early: bool = False
 
     @property

@@ -190,6 +190,7 @@ class Finish:
 
     def _explain(self, members: list[MemberFiles]) -> BlendShap | None:
         limited = self.plan.budget.limited
+        by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
 
         def left() -> float:
             return (
@@ -203,7 +204,7 @@ class Finish:
             n_columns=len(self.table.schema.columns),
             folder=self.run.path / "shap",
             max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
-            probe=limited and self.race.rules.reads_clock,
+            probe=limited and by_clock,
             seconds_left=left,
         )
         if shap is None:
@@ -279,7 +280,7 @@ class Finish:
             n_rows=self.table.n_rows,
             n_columns=len(self.table.schema.used),
             seconds=self.plan.budget.spent(),
-            budget=self.plan.budget.seconds,
+            budget=self.config.time_budget,
             reproducible=reproducible,
             warnings=self.ledger.warnings,
             notes=[] if importance is not None else ["SHAP values"],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from automl import plugins
 from automl.budget import Budget
@@ -23,6 +24,7 @@ from automl.metrics._lookup import check_target, default_metric, get_metric
 from automl.search.crossval import load_engine
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
+from automl.search.scale import LOG
 from automl.search.setup import Goal, pursue, tell_goal
 from automl.search.store import RunData
 from automl.search.studies import check_sampler
@@ -31,8 +33,9 @@ from automl.workflows.finish import Finish
 from automl.workflows.output import RunFolder, bundle_place
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
+from automl.workflows.resume import Interrupted, digest_of
 from automl.workflows.student import check_distil
-from automl.workflows.target_scale import settle_scale
+from automl.workflows.target_scale import on_log_scale, settle_scale
 from automl.workflows.training_table import TrainingTable, load_training_table
 from automl.workflows.validation import inner_stop, split_rows, tell_folds
 
@@ -59,39 +62,97 @@ def fit(
     failed.
     """
     config = _configured(config, options)
+    source = Source(data, config, dict(origins or {}))
+    return _fit(source, budget or Budget(config.time_budget), progress, in_process=in_process)
+
+
+def resume(
+    earlier: Interrupted,
+    *,
+    data: Path | str | None = None,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+    in_process: bool = False,
+) -> FitResult:
+    """Go on with an interrupted run, as `fit` would have.
+
+    data: where its table is now, if it was moved.  budget: a clock that already runs.
+    Raises DataError if the table has changed, and what `fit` raises.
+    """
+    config = replace(earlier.config, output=str(earlier.bundle))
+    source = Source(str(data or earlier.data), config, earlier.origins, earlier)
+    left = budget or earlier.budget(already_spent=0.0)
+    return _fit(source, left, progress, in_process=in_process)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is fitted, how, and the run to go on with, if any."""
+
+    data: Any
+    config: FitConfig
+    origins: dict[str, str]
+    earlier: Interrupted | None = None
+
+
+def _fit(
+    source: Source, budget: Budget, progress: Progress | None, *, in_process: bool
+) -> FitResult:
+    data, config, earlier = source.data, source.config, source.earlier
     ledger = Ledger(progress or Silent())
-    budget = budget or Budget(config.time_budget)
     engines = _engines(config)
     if config.metric is not None:
         get_metric(config.metric)  # an unknown name is said before anything is read
     check_sampler(config.sampler)
     place = bundle_place(data, config)
+    going_on = earlier is not None
     with (
-        RunFolder(place, temp_dir=config.temp_dir) as run,
+        RunFolder(place, config.temp_dir, resume=going_on, force=config.force) as run,
         closing(_executor(data, config, engines, run, in_process=in_process)) as executor,
     ):
         ledger.progress.stage("Reading")
+        _keep_settings(source, run, ledger)
         table = load_training_table(data, config, ledger)
+        if earlier is not None:
+            earlier.check_data(table.digest, str(data))
         goal = _goal(table, config, ledger)
         engines = _able(engines, goal)
         preprocessor, run_data, folds = _prepare(table, goal, config, executor)
-        goal, run_data = settle_scale(
-            goal, run_data, config, engines, executor, run.path / "scale", budget, ledger
-        )
+        if earlier is None:
+            goal, run_data = settle_scale(
+                goal, run_data, config, engines, executor, run.path / "scale", budget, ledger
+            )
+        elif earlier.start["log_scale"]:
+            goal, run_data = on_log_scale(goal, run_data)
         plan = Plan(config, budget, table, goal, engines, executor.n_workers)
-        run_data, folds = plan.within_budget(run_data, folds)
+        if earlier is None:
+            run_data, folds = plan.within_budget(run_data, folds)
+        elif earlier.start["fewer"]:
+            run_data, folds = plan.with_splits(run_data, **earlier.start["fewer"])
         tell_folds(folds, table, ledger)
+        prepared = digest_of(run_data)
+        if earlier is not None:
+            earlier.check_prepared(prepared)
         run_data.write(run.store)
         executor.open(run.store)
         run_data = _without_cells(run_data)
-        with closing(Journal(run.path / "journal.jsonl")) as journal:
-            journal.write("start", config=config.to_json(), data=table.digest)
+        with closing(Journal(run.journal, spent=budget.spent)) as journal:
+            journal.write(
+                "resumed" if going_on else "start",
+                config=config.to_json(),
+                data=table.digest,
+                prepared=prepared,
+                log_scale=goal.link is LOG,
+                fewer=plan.fewer,
+            )
             ledger.progress.stage("Race")
             race = plan.race(run_data, folds, executor, run.trials, journal, ledger)
+            if earlier is not None:
+                earlier.restore(race, run, ledger)
             race.run()
             finish = Finish(
                 config=config,
-                origins=dict(origins or {}),
+                origins=source.origins,
                 plan=plan,
                 table=table,
                 preprocessor=preprocessor,
@@ -103,6 +164,16 @@ def fit(
                 ledger=ledger,
             )
             return finish.bundle(journal)
+
+
+def _keep_settings(source: Source, run: RunFolder, ledger: Ledger) -> None:
+    """Keep what another process needs to go on, if the table can be read once more."""
+    if source.earlier is not None or isinstance(source.data, pd.DataFrame):
+        return
+    if str(source.data) == "-":
+        ledger.add("data", "standard input is read once: this run cannot be resumed")
+        return
+    run.record(Path(source.data).absolute(), source.config, source.origins)
 
 
 def _configured(config: FitConfig | None, options: Mapping[str, Any]) -> FitConfig:

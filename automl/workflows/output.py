@@ -10,28 +10,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psutil
-
 from automl.config import FitConfig
-from automl.errors import ConfigError
+from automl.errors import ConfigError, DataError, SearchError
 from automl.model.bundle import check_target
+from automl.workflows._lock import FolderLock
 
-_MARK = "run.json"
+_MARK, _LOCK, _SETTINGS = "run.json", "lock", "settings.json"
+_KEPT = frozenset({_MARK, _LOCK, _SETTINGS, "journal.jsonl", "trials"})
 _SUFFIXES = {".gz", ".zst", ".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl"}
 
 
 class RunFolder:
     """The places of one run; a context manager that leaves nothing half-written behind.
 
-    bundle: where the finished bundle will stand.  path: `<bundle>.run`, beside it: journal,
-    trials and the staged bundle.  store: what the workers map, in --temp-dir or below `path`.
+    bundle: where the finished bundle will stand.  path: `<bundle>.run`, beside it: settings,
+    journal, trials and the staged bundle.  store: what the workers map, in --temp-dir or below
+    `path`.  resume: go on in the folder that an interrupted run left; else it must not be there,
+    or `force` is given.
+
+    The folder is removed at the end, unless the run is interrupted and can be resumed: settings
+    (`record`) and a trained fold are there, and nothing that the user must mend was the reason.
     """
 
-    def __init__(self, bundle: Path, *, temp_dir: str | None) -> None:
+    def __init__(
+        self, bundle: Path, temp_dir: str | None, *, resume: bool = False, force: bool = False
+    ) -> None:
         self.bundle = bundle
-        self.path = bundle.with_name(bundle.name + ".run")
-        self._temp_dir = temp_dir
+        self.path = run_folder(bundle)
+        self._temp_dir, self._resume, self._force = temp_dir, resume, force
         self._made: list[Path] = []  # parents that were not there, the deepest first
+        self._lock = FolderLock(self.path / _LOCK)
         self.store = self.path / "store"
 
     @property
@@ -43,24 +51,39 @@ class RunFolder:
         return self.path / "trials"
 
     @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
     def log(self) -> Path:
         return self.path / "workers.log"
 
+    @property
+    def resumable(self) -> bool:
+        """Whether another process could go on with what this run has done."""
+        return (self.path / _SETTINGS).is_file() and has_folds(self.journal)
+
     def __enter__(self) -> RunFolder:
-        self._refuse_live_run()
+        self._refuse_strange()
         try:
-            shutil.rmtree(self.path, ignore_errors=True)
             self._make(self.path)
-            if self._temp_dir is not None:
-                self._make(Path(self._temp_dir).absolute())
-                self.store = Path(tempfile.mkdtemp(prefix="automl-", dir=self._temp_dir))
-            self._write_mark()
+            if self._lock.take():
+                self._begin()
         except OSError as error:
             self.remove()
             raise ConfigError(
                 f"Cannot write to '{error.filename or self.path}': {error.strerror}.",
                 hint="Choose another --output or --temp-dir.",
             ) from None
+        except ConfigError:
+            self._lock.free()
+            raise
+        if not self._lock.held:
+            raise ConfigError(
+                f"Another run is writing to '{self.bundle}' "
+                f"(process {self._mark().get('pid', 'unknown')}).",
+                hint="Wait for it, or choose another --output.",
+            )
         return self
 
     def __exit__(
@@ -69,54 +92,108 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.remove()
+        failed = isinstance(error, ConfigError | DataError | SearchError) and not self._resume
+        if error is None or failed or not self.resumable:
+            self.remove()
+        else:
+            self._clear(keep=_KEPT)
+            self._lock.free()
+            error.add_note(f"Go on with `automl fit --resume {self.bundle}`.")
 
-    def _write_mark(self) -> None:
-        mark = {
-            "pid": os.getpid(),
-            "created": psutil.Process().create_time(),
-            "store": str(self.store.absolute()),
-        }
-        (self.path / _MARK).write_text(json.dumps(mark), encoding="utf-8")
+    def record(self, data: Path, config: FitConfig, origins: dict[str, str]) -> None:
+        """Keep what a process needs that goes on with this run."""
+        settings = {"data": str(data), "config": config.to_json(), "origins": origins}
+        part = self.path / f"part-{_SETTINGS}"
+        part.write_text(json.dumps(settings), encoding="utf-8")
+        part.replace(self.path / _SETTINGS)
 
     def remove(self) -> None:
         """Remove the run folder, what the workers mapped, and empty folders made for them."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        shutil.rmtree(self.store, ignore_errors=True)
+        if self._lock.held:
+            self._clear(keep=frozenset({_LOCK}))
+            self._lock.free()
+            shutil.rmtree(self.path, ignore_errors=True)
         for folder in self._made:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Settle down in the locked folder, which may hold what a dead run left."""
+        left = Path(str(self._mark().get("store")))
+        if left.name.startswith("automl-"):
+            shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
+        if not self._resume:
+            self._refuse_to_drop()
+        self._clear(keep=_KEPT if self._resume else frozenset({_LOCK}))
+        if self._temp_dir is not None:
+            self._make(Path(self._temp_dir).absolute())
+            self.store = Path(tempfile.mkdtemp(prefix="automl-", dir=self._temp_dir))
+        mark = {"pid": os.getpid(), "store": str(self.store.absolute())}
+        (self.path / _MARK).write_text(json.dumps(mark), encoding="utf-8")
+
+    def _refuse_to_drop(self) -> None:
+        if self._force or not self.resumable:
+            return
+        raise ConfigError(
+            f"An interrupted run to '{self.bundle}' can be resumed.",
+            hint=f"Go on with `automl fit --resume {self.bundle}`, or pass --force to drop it.",
+        )
+
+    def _clear(self, *, keep: frozenset[str]) -> None:
+        if self.path.is_dir():
+            for place in self.path.iterdir():
+                if place.name not in keep:
+                    _drop(place)
+        shutil.rmtree(self.store, ignore_errors=True)
 
     def _make(self, folder: Path) -> None:
         missing = [place for place in (folder, *folder.parents) if not place.exists()]
         self._made = missing + self._made
         folder.mkdir(parents=True, exist_ok=True)
 
-    def _refuse_live_run(self) -> None:
-        if not self.path.exists() or not any(self.path.iterdir()):
-            return
-        try:
-            mark: dict[str, Any] = json.loads((self.path / _MARK).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+    def _refuse_strange(self) -> None:
+        """Raise ConfigError if something is at this place that no run has made."""
+        if self.path.is_dir():
+            names = {place.name for place in self.path.iterdir()}
+            strange = bool(names) and not names & {_MARK, _LOCK}
+        else:
+            strange = self.path.exists()
+        if strange:
             raise ConfigError(
                 f"'{self.path}' exists and was not made by a run, so it is left alone.",
                 hint="Choose another --output, or move it away.",
-            ) from None
-        if _is_alive(mark):
-            raise ConfigError(
-                f"Another run is writing to '{self.bundle}' (process {mark['pid']}).",
-                hint="Wait for it, or choose another --output.",
             )
-        left = Path(str(mark.get("store")))
-        if left.name.startswith("automl-"):
-            shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
+
+    def _mark(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.path / _MARK).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
-def _is_alive(mark: dict[str, Any]) -> bool:
+def run_folder(bundle: Path) -> Path:
+    """Where the run of a bundle works, and leaves what an interrupted one has done."""
+    return bundle.with_name(bundle.name + ".run")
+
+
+def read_settings(folder: Path) -> dict[str, Any] | None:
+    """What `RunFolder.record` wrote: {"data", "config", "origins"}; None if it is not there."""
     try:
-        process = psutil.Process(int(mark["pid"]))
-        return bool(abs(process.create_time() - float(mark["created"])) < 1.0)
-    except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError, ValueError):
+        found = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def has_folds(journal: Path) -> bool:
+    """Whether a journal tells of a trained fold."""
+    try:
+        with journal.open("rb") as lines:
+            return any(line.startswith(b'{"event": "fold"') for line in lines)
+    except OSError:
         return False
 
 
@@ -137,3 +214,10 @@ def default_output(data: Any) -> str:
     while path.suffix.lower() in _SUFFIXES:
         path = path.with_suffix("")
     return f"{path.name}-model"
+
+
+def _drop(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,7 @@ _CHOOSE_ROUNDS = 24
 _CALIBRATE_ROUNDS = 24  # evaluations on all rows, where a blend is chosen on some
 _CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
+_HURRIED_SECONDS = 0.5  # for SHAP values, when somebody waits for the end
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
 # Repeated or many folds are for tables on which a trial is quick: at least so many trials must
@@ -76,6 +78,7 @@ class Plan:
         self._engines, self._n_workers = engines, n_workers
         self._race: Race | None = None
         self._data: RunData | None = None
+        self.fewer: dict[str, Any] = {}  # what the clock made of the folds: as `with_splits` takes
 
     # -- before the race ------------------------------------------------------------------------
 
@@ -93,14 +96,14 @@ class Plan:
         chosen = all(option is None for option in asked)
         if chosen and len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
             reason = f"{_FEW_SPLITS} folds leave time for more candidates."
-            data, folds = self._with_splits(data, reason, n_folds=_FEW_SPLITS)
+            data, folds = self.with_splits(data, reason, n_folds=_FEW_SPLITS)
             waves = math.ceil(_FEW_SPLITS / self._n_workers)
         need = _WORTH * guess * waves
         if chosen and left < 2 * need and len(data.splits) > 1:
             need = _WORTH * guess * 2  # one split, and its refit on all rows
             if left >= need:
                 reason = "The time budget has no room for folds."
-                data, folds = self._with_splits(data, reason, holdout=0.2)
+                data, folds = self.with_splits(data, reason, holdout=0.2)
         if left < max(need, 0.05):
             raise self.too_small(need - left)
         return data, folds
@@ -114,7 +117,7 @@ class Plan:
             hint=f"Give at least --time-budget {least}s, or use fewer rows with --sample.",
         )
 
-    def _with_splits(
+    def with_splits(
         self,
         data: RunData,
         reason: str,
@@ -123,6 +126,7 @@ class Plan:
         holdout: float | None = None,
     ) -> tuple[RunData, Folds]:
         """The data with other splits: `n_folds` once, or one holdout."""
+        self.fewer = {"reason": reason, "n_folds": n_folds, "holdout": holdout}
         folds = split_rows(
             self._table,
             self.config,
@@ -181,7 +185,7 @@ class Plan:
             seed=self.config.seed,
             inner_stop=data.inner_stop > 0,
             baseline_losses=tuple(objective_losses(data, baseline_margins(data))),
-            spare=self.explain_seconds() if self.budget.limited else 0.0,
+            spare=self._spare,
             stop_early=self.config.stop_early,
         )
         slowness = self._slowness() if self.budget.limited else 1.0
@@ -207,10 +211,14 @@ class Plan:
 
     def _watcher(self, ledger: Ledger) -> Callable[[Race], None]:
         """Shows the leaderboard a few times a second at most."""
-        shown = -math.inf
+        shown, told = -math.inf, False
 
         def watch(race: Race) -> None:
-            nonlocal shown
+            nonlocal shown, told
+            self.budget.endable = bool(race.done)
+            if self.budget.hurried and not told:
+                told = True
+                ledger.add("race", "ends with the best so far", "it was interrupted")
             spent = self.budget.spent()
             if spent - shown < _BOARD_SECONDS and race.running:
                 return
@@ -235,6 +243,9 @@ class Plan:
         if not self.budget.limited:
             return 0.0
         return self.end_seconds() + self._choose_seconds() + self.explain_seconds()
+
+    def _spare(self) -> float:
+        return self.explain_seconds() if self.budget.limited else 0.0
 
     def end_seconds(self) -> float:
         """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
@@ -263,6 +274,8 @@ class Plan:
         """Seconds kept for the SHAP values."""
         if not self.budget.limited:
             return math.inf
+        if self.budget.hurried:
+            return _HURRIED_SECONDS
         return float(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
 
     def _refit_reserve(self) -> float:

@@ -68,5 +68,10 @@ def settle_scale(  # noqa: PLR0913 - what a run knows before its race
         ledger.add("task", "trains on the target, not on its logarithm", found, seconds=took)
         return goal, data
     ledger.add("task", "trains on the logarithm of the target", found, seconds=took)
+    return on_log_scale(goal, data)
+
+
+def on_log_scale(goal: Goal, data: RunData) -> tuple[Goal, RunData]:
+    """Goal and data on the logarithm of the target."""
     y = LOG.margin_of(data.y)
     return replace(goal, link=LOG, y=y), replace(data, y=y)

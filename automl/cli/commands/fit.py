@@ -13,6 +13,7 @@ import click
 
 from automl.cli import options
 from automl.cli.console import Console
+from automl.cli.interrupts import Interrupts
 from automl.cli.text import clean, duration, number, score_text
 from automl.config import FitConfig
 from automl.settings import resolve
@@ -24,7 +25,7 @@ _TOP_COLUMNS = 5
 
 
 @click.command(cls=options.GroupedCommand)
-@click.argument("data")
+@click.argument("data", required=False)
 @options.fit_options
 @click.option(
     "--config",
@@ -33,12 +34,19 @@ _TOP_COLUMNS = 5
     metavar="FILE",
     help="Read settings from this TOML file",
 )
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="OUTPUT",
+    help="Go on with the interrupted run to OUTPUT in what is left of its time",
+)
 @click.option("--show-config", is_flag=True, help="Print the settings in effect and leave")
 @options.json_option
 @options.console_options
 def command(
-    data: str,
+    data: str | None,
     file: Path | None,
+    resume: Path | None,
     show_config: bool,
     as_json: bool,
     console: Console,
@@ -50,26 +58,55 @@ def command(
     the model, its explanations and the record of the run. Settings come from the command line,
     AUTOML_* variables, the --config file, the preset and the defaults, in this order.
 
+    Ctrl-C ends the run with the best so far; a second one stops it, and --resume goes on.
+
     \b
     Example:
         automl fit data.csv --target y --time-budget 60s
     """
     typed = options.given_settings(click.get_current_context())
-    config, origins = resolve(typed, os.environ, file)
-    if show_config:
-        _show(console, config, origins, as_json=as_json)
-        return
+    if resume is not None:
+        if file is not None or show_config:
+            raise click.UsageError("--resume has its settings from the run it goes on with.")
+        result = _resumed(resume, data, typed, console)
+    else:
+        if data is None:
+            raise click.UsageError("Missing argument 'DATA'.")
+        config, origins = resolve(typed, os.environ, file)
+        if show_config:
+            _show(console, config, origins, as_json=as_json)
+            return
+        result = _fitted(data, config, origins, console)
+    if as_json:
+        console.emit_json(result.to_json())
+    else:
+        _tell(console, result)
 
+
+def _fitted(
+    data: str, config: FitConfig, origins: Mapping[str, str], console: Console
+) -> FitResult:
     from automl.budget import Budget, process_age
     from automl.workflows.fit import fit
 
     # The budget counts from Enter, so the start of the interpreter is already spent.
     budget = Budget(config.time_budget, already_spent=process_age())
-    result = fit(data, config, origins=origins, budget=budget, progress=console)
-    if as_json:
-        console.emit_json(result.to_json())
-    else:
-        _tell(console, result)
+    with Interrupts(budget):
+        return fit(data, config, origins=origins, budget=budget, progress=console)
+
+
+def _resumed(
+    output: Path, data: str | None, typed: Mapping[str, Any], console: Console
+) -> FitResult:
+    from automl.budget import process_age
+    from automl.workflows.fit import resume
+    from automl.workflows.resume import Interrupted
+
+    earlier = Interrupted.read(output)
+    earlier.check_settings(typed)
+    budget = earlier.budget(already_spent=process_age())
+    with Interrupts(budget):
+        return resume(earlier, data=data, budget=budget, progress=console)
 
 
 def _show(
