@@ -15,8 +15,7 @@ import json
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from automl import plugins
 from automl.engines.base import Booster, Engine, FitSetup, Prepared
 from automl.features.matrix import IntArray, Matrix, origin_weights
 from automl.features.recipes import FittedRecipe, Fold, fit_recipe, load_recipe
+from automl.search.disk import whole_file
 from automl.search.lesson import lesson_target
 from automl.search.stopping import stopping_rows
 from automl.search.store import RunData, save_array
@@ -126,9 +126,9 @@ class FoldTrainer:
         margin = booster.margin(matrix, n_trees)
         predict_seconds = time.perf_counter() - started
         if n_trees < booster.n_trees:
-            with _whole(path) as part:
+            with whole_file(path) as part:
                 booster.save(part, n_trees)
-        with _whole(Path(task["oof"])) as part:
+        with whole_file(Path(task["oof"])) as part:
             save_array(part, margin.astype(np.float32))
         return {"predict_seconds": predict_seconds, "model_bytes": path.stat().st_size}
 
@@ -318,10 +318,10 @@ def _saved(
 ) -> dict[str, Any]:
     """Write a trained booster and its recipe to the task's files; what the task's result says."""
     path = Path(task["model"])
-    with _whole(path) as part:
+    with whole_file(path) as part:
         booster.save(part)
     if recipe is not None:
-        with _whole(Path(task["recipe_file"])) as part:
+        with whole_file(Path(task["recipe_file"])) as part:
             part.write_text(json.dumps(recipe.to_json()), encoding="utf-8")
     return {
         "model_bytes": path.stat().st_size,
@@ -329,14 +329,6 @@ def _saved(
         "n_trained": int(booster.n_trees),
         "by_clock": clock.rang,
     }
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A name to write to, which becomes `path` when all is written: no half file after a crash."""
-    part = path.with_name(f"part-{path.name}")
-    yield part
-    part.replace(path)
 
 
 def _read_recipe(path: Path) -> FittedRecipe:

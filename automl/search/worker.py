@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from automl.errors import AutoMLError
+from automl.search.disk import disk_trouble
 
 
 def main() -> None:
@@ -49,6 +50,7 @@ def main() -> None:
                 "traceback": traceback.format_exc(),
                 # What the user can mend is told as such, not as a failure of ours.
                 "mend": [error.message, error.hint] if isinstance(error, AutoMLError) else None,
+                "disk": disk_trouble(error),
             }
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

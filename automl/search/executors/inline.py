@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from automl.search.crossval import FoldTrainer
+from automl.search.disk import disk_trouble
 from automl.search.executors.base import Report, Task
 from automl.search.store import RunData
 
@@ -43,6 +44,8 @@ class InlineExecutor:
         try:
             return (Report(task, self._trainer.run(task)),)
         except Exception as error:  # noqa: BLE001 - the trial boundary: recorded by the race
+            if disk_trouble(error) is not None:
+                raise
             text = f"{type(error).__name__}: {error}"
             return (Report(task, None, text, traceback.format_exc()),)
 

@@ -136,6 +136,8 @@ class LocalExecutor:
         task, worker.task = worker.task, None
         assert task is not None
         if "error" in answer:
+            if answer["disk"] is not None:  # no other task can be stored either
+                raise OSError(*answer["disk"])
             return Report(task, None, answer["error"], answer["traceback"])
         return Report(task, answer["result"])
 
