@@ -141,6 +141,8 @@ def _fit(
                 "resumed" if going_on else "start",
                 config=config.to_json(),
                 data=table.digest,
+                metric=goal.metric.name,
+                higher_is_better=goal.metric.higher_is_better,
                 prepared=prepared,
                 log_scale=goal.link is LOG,
                 fewer=plan.fewer,

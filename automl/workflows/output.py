@@ -15,8 +15,8 @@ from automl.errors import ConfigError, DataError, SearchError
 from automl.model.bundle import check_target
 from automl.workflows._lock import FolderLock
 
-_MARK, _LOCK, _SETTINGS = "run.json", "lock", "settings.json"
-_KEPT = frozenset({_MARK, _LOCK, _SETTINGS, "journal.jsonl", "trials"})
+_MARK, LOCK, _SETTINGS = "run.json", "lock", "settings.json"
+_KEPT = frozenset({_MARK, LOCK, _SETTINGS, "journal.jsonl", "trials"})
 _SUFFIXES = {".gz", ".zst", ".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl"}
 
 
@@ -39,7 +39,7 @@ class RunFolder:
         self.path = run_folder(bundle)
         self._temp_dir, self._resume, self._force = temp_dir, resume, force
         self._made: list[Path] = []  # parents that were not there, the deepest first
-        self._lock = FolderLock(self.path / _LOCK)
+        self._lock = FolderLock(self.path / LOCK)
         self.store = self.path / "store"
 
     @property
@@ -110,7 +110,7 @@ class RunFolder:
     def remove(self) -> None:
         """Remove the run folder, what the workers mapped, and empty folders made for them."""
         if self._lock.held:
-            self._clear(keep=frozenset({_LOCK}))
+            self._clear(keep=frozenset({LOCK}))
             self._lock.free()
             shutil.rmtree(self.path, ignore_errors=True)
         for folder in self._made:
@@ -126,7 +126,7 @@ class RunFolder:
             shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
         if not self._resume:
             self._refuse_to_drop()
-        self._clear(keep=_KEPT if self._resume else frozenset({_LOCK}))
+        self._clear(keep=_KEPT if self._resume else frozenset({LOCK}))
         if self._temp_dir is not None:
             self._make(Path(self._temp_dir).absolute())
             self.store = Path(tempfile.mkdtemp(prefix="automl-", dir=self._temp_dir))
@@ -157,7 +157,7 @@ class RunFolder:
         """Raise ConfigError if something is at this place that no run has made."""
         if self.path.is_dir():
             names = {place.name for place in self.path.iterdir()}
-            strange = bool(names) and not names & {_MARK, _LOCK}
+            strange = bool(names) and not names & {_MARK, LOCK}
         else:
             strange = self.path.exists()
         if strange:

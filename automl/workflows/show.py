@@ -13,6 +13,8 @@ from typing import Any
 from automl.errors import BundleError, ConfigError, did_you_mean
 from automl.model.bundle import verify_bundle
 from automl.model.manifest import Manifest, read_json
+from automl.model.reading import understood
+from automl.workflows.show_run import ShownRun
 
 _NUMBERS = frozenset({"score", "spread", "seconds", "weight"})
 _COUNTS = frozenset({"rank", "folds_done", "n_folds"})
@@ -33,17 +35,35 @@ class Section:
 def show(bundle: Path | str, what: str = "summary") -> list[Section]:
     """The sections of a bundle asked for by `what`: a name of `SECTIONS`, or "all" of them.
 
-    No model is opened. Raises BundleError if the bundle is not whole, ConfigError for another
-    word.
+    No model is opened. Where there is no bundle, but a run that is to write it, its journal is
+    shown. Raises BundleError if the bundle is not whole, ConfigError for another word.
     """
     if what != "all" and what not in SECTIONS:
-        known = (*SECTIONS, "all")
-        raise ConfigError(
-            f"There is nothing called {what!r} to show.",
-            hint=did_you_mean(what, known) or f"Known: {', '.join(known)}.",
-        )
+        raise _unknown(what, (*SECTIONS, "all"), "There is nothing called {!r} to show.")
+    run = ShownRun.find(Path(bundle))
+    if run is not None:
+        return _of_run(run, what)
     manifest = verify_bundle(bundle)
-    return [SECTIONS[name](manifest) for name in (SECTIONS if what == "all" else (what,))]
+    with understood(manifest.folder):  # its digests may fit, and yet it may be anybody's
+        return [SECTIONS[name](manifest) for name in (SECTIONS if what == "all" else (what,))]
+
+
+def _of_run(run: ShownRun, what: str) -> list[Section]:
+    """The sections of a run that works, or was interrupted."""
+    config = run.settings.get("config", {})
+    found = {
+        "summary": Section("summary", ("fact", "value"), _pairs(run.facts()), run.facts()),
+        "leaderboard": Section("leaderboard", *run.table(), run.board()),
+        "config": Section("config", ("setting", "value"), _pairs(config), config),
+    }
+    if what != "all" and what not in found:
+        raise _unknown(what, (*found, "all"), "A run that has not ended has no {!r} to show.")
+    return list(found.values()) if what == "all" else [found[what]]
+
+
+def _unknown(what: str, known: Sequence[str], text: str) -> ConfigError:
+    hint = did_you_mean(what, known) or f"Known: {', '.join(known)}."
+    return ConfigError(text.format(what), hint=hint)
 
 
 def _summary(manifest: Manifest) -> Section:

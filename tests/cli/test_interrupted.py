@@ -16,7 +16,9 @@ import pandas as pd
 import pytest
 
 import automl
+from automl.errors import ConfigError
 from automl.search.journal import read_journal
+from automl.workflows.show import show
 
 Start = Callable[..., "subprocess.Popen[str]"]
 SLOW = json.dumps({"slope": 0.2, "trees": 6, "sleep": 0.03})
@@ -77,6 +79,12 @@ def wait_for(event: str, count: int, folder: str = "model.run") -> None:
     raise AssertionError(f"no {count} events {event!r}")
 
 
+def wait_for_model() -> None:
+    """Until there is a model, and the run has noticed it."""
+    wait_for("closed", 1)
+    time.sleep(0.5)
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     _, said = process.communicate(timeout=120)
     return process.returncode, said
@@ -110,7 +118,7 @@ def test_one_signal_ends_the_run_with_the_best_so_far(
     number: signal.Signals, work: Path, start: Start
 ) -> None:
     run = fit(start)
-    wait_for("closed", 2)
+    wait_for_model()
     run.send_signal(number)
     status, said = ended(run)
     assert status == 0, said
@@ -125,7 +133,7 @@ def test_two_signals_stop_the_run_which_can_be_resumed(
     number: signal.Signals, status: int, work: Path, start: Start
 ) -> None:
     run = fit(start)
-    wait_for("closed", 1)
+    wait_for_model()
     run.send_signal(number)
     time.sleep(0.2)
     run.send_signal(number)
@@ -136,9 +144,10 @@ def test_two_signals_stop_the_run_which_can_be_resumed(
     status, said = ended(fit(start))
     assert status == 2
     assert "can be resumed" in said
+    folds = Path("model.run/journal.jsonl").read_bytes().count(b'"event": "fold"')
     run = start("fit", "--resume", "model")
-    wait_for("resumed", 1)
-    time.sleep(1.0)  # until the race has begun
+    wait_for("fold", folds + 1)
+    time.sleep(0.5)
     run.send_signal(signal.SIGTERM)
     status, said = ended(run)
     assert status == 0, said
@@ -160,9 +169,11 @@ def test_a_signal_before_any_model_leaves_nothing(work: Path, start: Start) -> N
 
 
 @posix
-def test_what_has_changed_is_named(work: Path, start: Start) -> None:
-    run = fit(start, "--trials", "10", "--seed", "3")
-    wait_for("closed", 1)
+def test_what_has_changed_is_named(
+    work: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fit(start, "--trials", "60", "--seed", "3")
+    wait_for("fold", 1)
     status, said = ended(fit(start))
     assert status == 2
     assert f"Another run is writing to '{work / 'model'}' (process {run.pid})" in said
@@ -177,8 +188,27 @@ def test_what_has_changed_is_named(work: Path, start: Start) -> None:
     assert status == 2
     assert "table.csv' has changed since the run began" in said
     Path("moved.csv").write_text(table)
+    monkeypatch.setenv("AUTOML_FAKE", json.dumps({"slope": 0.2}))
     status, said = ended(start("fit", "moved.csv", "--resume", "model", "--seed", "3", "--quiet"))
     assert status == 0, said
+
+
+def test_run_is_shown_while_it_works_and_after_it_was_killed(work: Path, start: Start) -> None:
+    run = fit(start, "--trials", "60")
+    wait_for("closed", 1)
+    (section,) = show("model")
+    assert section.data["state"] == "running"
+    assert section.data["finished trials"] >= 1
+    run.kill()
+    ended(run)
+    summary, board, config = show("model", "all")
+    assert summary.data["state"] == "interrupted"
+    assert summary.data["go on with"] == f"automl fit --resume {work / 'model'}"
+    assert board.data[0]["state"] == "done"
+    assert board.data[0]["score"] == summary.data["best score"]
+    assert config.data["trials"] == 60
+    with pytest.raises(ConfigError, match="has no 'schema' to show"):
+        show("model", "schema")
 
 
 def test_force_drops_an_interrupted_run(work: Path, start: Start) -> None:
