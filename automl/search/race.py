@@ -72,6 +72,7 @@ class Race:
         self.trials: list[Trial] = []
         self.margins: dict[str, Any] = {}  # name -> stacked (rows, k) float32 of finished trials
         self.ended_by_clock = False
+        self.resumed = False
         self._ended_early = False
         self.loss_seconds = 0.0  # that one evaluation of the metric takes, to plan the end
         self._candidates = Candidates(candidates, studies, costs, ledger)
@@ -84,6 +85,7 @@ class Race:
 
     def take_back(self, trials: Sequence[Trial], margins: Mapping[str, Any]) -> None:
         """Go on from the trials of an interrupted run, as `search.restore` makes them."""
+        self.resumed = True
         self._candidates.tried(trials)
         self.margins.update(margins)
         for trial in trials:

@@ -262,7 +262,8 @@ class Finish:
         if importance is not None:
             total = importance.total
             table = [(importance.columns[i], float(total[i])) for i in importance.order]
-        reproducible = not self.race.rules.reads_clock and not self.race.ended_by_clock
+        race = self.race
+        clocked = race.rules.reads_clock or race.ended_by_clock
         return FitResult(
             path=self.run.bundle,
             task=self.goal.task.value,
@@ -281,7 +282,7 @@ class Finish:
             n_columns=len(self.table.schema.used),
             seconds=self.plan.budget.spent(),
             budget=self.config.time_budget,
-            reproducible=reproducible,
+            reproducible=not clocked and not race.resumed,
             warnings=self.ledger.warnings,
             notes=[] if importance is not None else ["SHAP values"],
             teacher=None if taught is None else taught.teacher,

@@ -189,7 +189,10 @@ def _time_text(result: FitResult) -> str:
     text = duration(result.seconds)
     if result.budget is not None:
         text += f" of {duration(result.budget)}"
-    return text if result.reproducible else f"{text}; ended by the clock, so not reproducible"
+    if result.reproducible:
+        return text
+    why = "interrupted or resumed" if result.budget is None else "ended by the clock"
+    return f"{text}; {why}, so not reproducible"
 
 
 def _files_text(path: Path) -> str:
