@@ -67,18 +67,20 @@ def fit(
 
 
 def resume(
-    earlier: Interrupted,
+    output: Interrupted | Path | str,
     *,
     data: Path | str | None = None,
     budget: Budget | None = None,
     progress: Progress | None = None,
     in_process: bool = False,
 ) -> FitResult:
-    """Go on with an interrupted run, as `fit` would have.
+    """Go on with the interrupted run that was to write `output`, as `fit` would have.
 
     data: where its table is now, if it was moved.  budget: a clock that already runs.
-    Raises DataError if the table has changed, and what `fit` raises.
+    Raises ConfigError if there is nothing to resume, DataError if the table has changed, and what
+    `fit` raises.
     """
+    earlier = output if isinstance(output, Interrupted) else Interrupted.read(output)
     config = replace(earlier.config, output=str(earlier.bundle))
     source = Source(str(data or earlier.data), config, earlier.origins, earlier)
     left = budget or earlier.budget(already_spent=0.0)

@@ -58,7 +58,8 @@ class Interrupted:
                 f"The journal '{folder / 'journal.jsonl'}' is damaged: {error}.",
                 hint="Start the run again, with --force.",
             ) from None
-        if not any(event["event"] == "fold" for event in events):
+        kinds = {event.get("event") for event in events}
+        if not kinds >= {"start", "fold"}:
             raise nothing
         return cls(
             bundle,
@@ -124,7 +125,13 @@ class Interrupted:
 
     def restore(self, race: Race, run: RunFolder, ledger: Ledger) -> None:
         """Give the race the trials of the run."""
-        trials, margins = restored_trials(recorded_trials(self.events), run.trials)
+        try:
+            trials, margins = restored_trials(recorded_trials(self.events), run.trials)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ConfigError(
+                f"The journal '{run.journal}' is damaged: {type(error).__name__} {error}.",
+                hint="Start the run again, with --force.",
+            ) from None
         race.take_back(trials, margins)
         folds = sum(len(trial.folds) for trial in trials)
         ledger.add(
