@@ -168,6 +168,13 @@ class FitConfig:
         "Decode text as this, such as cp1252",
         metavar="NAME",
     )
+    header: bool | None = _option(
+        None,
+        FLAG,
+        _CELLS,
+        "Take the first row as names, not data",
+        shown="by its cells",
+    )
     sample: float | None = _option(
         None,
         SAMPLE,

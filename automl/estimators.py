@@ -86,7 +86,7 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         if "_files" in state:
             with tempfile.TemporaryDirectory(prefix="automl-") as folder:
                 _write_files(self._files, Path(folder) / "bundle")
-                self.predictor_: Predictor = load_bundle(Path(folder) / "bundle")
+                self.predictor_: Predictor = load_bundle(Path(folder) / "bundle", trusted=True)
 
     # -- parts ----------------------------------------------------------------------------------
 

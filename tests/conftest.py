@@ -15,6 +15,14 @@ from automl import plugins
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests keep their list of known bundles to themselves, also in the processes they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOML_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that Python takes for the installed plug-in of `fake_engine.py`."""

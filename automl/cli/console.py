@@ -6,16 +6,26 @@ lines without control characters. Names and values from a table are shown as tex
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from automl.cli.board import drawn, ranked
-from automl.cli.text import cell, clean, duration, plain_json, score_text
+from automl.cli.text import (
+    cell,
+    clean,
+    duration,
+    escaped_json,
+    plain_json,
+    score_text,
+    visible,
+)
 from automl.ledger import Board, Decision
 
 if TYPE_CHECKING:
@@ -136,19 +146,24 @@ class Console:
             _write(sys.stdout, _plain_table(cells, columns, right, title))
 
     def data(self, text: str) -> None:
-        """`text` on stdout as it is, with a line end."""
+        """`text` on stdout, with a line end; on a terminal as it can be seen."""
         self._end_stage()
-        _write(sys.stdout, text + "\n")
+        _write(sys.stdout, (visible(text) if sys.stdout.isatty() else text) + "\n")
 
     def emit_json(self, value: Any) -> None:
         """`value` as strict JSON on stdout: no NaN, no Infinity; both become null."""
         text = json.dumps(plain_json(value), indent=2, ensure_ascii=not _is_unicode(sys.stdout))
-        self.data(text)
+        self.data(escaped_json(text))
 
     def stdout_bytes(self) -> BinaryIO:
-        """stdout as bytes, for a table in CSV or another file format."""
+        """stdout as bytes, for a table in CSV or another file format.
+
+        Into a file or a pipe they go as they are. A terminal shows cells and never obeys them.
+        """
         self._end_stage()
         sys.stdout.flush()
+        if sys.stdout.isatty():
+            return cast(BinaryIO, _Shown(sys.stdout))
         return sys.stdout.buffer
 
     # Drawing
@@ -209,12 +224,27 @@ class Console:
         )
 
 
+class _Shown(io.RawIOBase):
+    """Bytes of text for a terminal: what it would obey is written as an escape."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        _write(self._terminal, visible(self._decoder.decode(bytes(data))))
+        return len(data)
+
+
 # Before and after a Console: the end of the program has none.
 
 
 def talk(text: str) -> None:
-    """A block of text on stderr, as it is."""
-    _write(sys.stderr, text.rstrip("\n") + "\n")
+    """A block of text on stderr, line by line."""
+    _write(sys.stderr, visible(text.rstrip("\n")) + "\n")
 
 
 def error(message: str, *, hint: str | None = None) -> None:
@@ -234,7 +264,7 @@ def traceback(failure: BaseException) -> None:
     """The traceback of `failure` on stderr, for --debug."""
     from traceback import format_exception
 
-    _write(sys.stderr, "".join(format_exception(failure)))
+    _write(sys.stderr, visible("".join(format_exception(failure))))
 
 
 def _reason(reason: str, seconds: float | None) -> str:

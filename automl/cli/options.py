@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from automl.cli.console import Console
 from automl.config import FIELDS, default_of, option_name, read_setting
+from automl.forms import FLAG
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -66,7 +67,7 @@ def _field_option(item: Field[Any], help: str | None = None) -> Callable[[Comman
     meta = item.metadata
     name = option_name(item.name)
     shape: dict[str, Any] = {"metavar": meta["metavar"], "type": str}
-    if isinstance(item.default, bool):
+    if meta["form"] is FLAG:
         # Both ways, so that the command line can take back what a file or a variable says.
         name, shape = f"{name}/--no-{name[2:]}", {"default": item.default}
     else:
@@ -104,18 +105,20 @@ def _completion(
 
 
 def reading_options(command: Command) -> Command:
-    """`--delimiter` and `--encoding`; both None when not given, read by `reading_settings`."""
-    for name in ("encoding", "delimiter"):
+    """`--delimiter`, `--encoding`, `--header`; None when not given, read by `reading_settings`."""
+    for name in ("header", "encoding", "delimiter"):
         command = _field_option(FIELDS[name])(command)
     return command
 
 
-def reading_settings(delimiter: str | None, encoding: str | None) -> dict[str, str | None]:
+def reading_settings(
+    delimiter: str | None, encoding: str | None, header: bool | None = None
+) -> dict[str, Any]:
     """Checked values of the reading options: the delimiter one character, the encoding known.
 
     Raises ConfigError naming the option.
     """
-    given = {"delimiter": delimiter, "encoding": encoding}
+    given = {"delimiter": delimiter, "encoding": encoding, "header": header}
     return {
         name: None if text is None else read_setting(name, text) for name, text in given.items()
     }
@@ -126,6 +129,13 @@ def seed_option(command: Command) -> Command:
     meta = FIELDS["seed"].metadata
     return click.option(
         "--seed", type=click.IntRange(min=0), default=0, metavar="N", help=f"{meta['help']}  [0]"
+    )(command)
+
+
+def digest_option(command: Command) -> Command:
+    """`--require-digest`, passed as `require_digest`: the digest that the bundle must have."""
+    return click.option(
+        "--require-digest", metavar="SHA256", help="Take only the bundle of this digest"
     )(command)
 
 

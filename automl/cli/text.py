@@ -9,17 +9,35 @@ from pathlib import PurePath
 from typing import Any
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
+# A line of talk beyond this is data that got into it.
+_LONGEST = 8000
 _BLANKS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 # C0 and C1 controls, the marks that turn the direction of text around, and lone surrogates.
 _CONTROLS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# The same without line ends and tabs.
+_OBEYED = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def clean(text: object) -> str:
-    """`text` on one line, without characters that a terminal would obey."""
-    line = _BLANKS.sub(" ", _ESCAPES.sub("", str(text)))
-    return _CONTROLS.sub("", line)
+    """`text` on one line, cut where it is very long, without what a terminal would obey."""
+    whole = str(text)
+    if len(whole) > _LONGEST:
+        whole = f"{whole[: _LONGEST - 99]}… ({len(whole):,} characters)"
+    return _CONTROLS.sub("", _BLANKS.sub(" ", _ESCAPES.sub("", whole)))
+
+
+def visible(text: str) -> str:
+    """`text` in its lines, with escapes such as \\x1b for what a terminal would obey."""
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def escaped_json(text: str) -> str:
+    """The same JSON with escapes for what a terminal would obey."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def cell(value: Any) -> str:

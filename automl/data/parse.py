@@ -23,7 +23,11 @@ MODES = ("default", "lenient", "strict")
 
 # Words for False and True, in lower case. Only whole pairs make a column boolean.
 BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("f", "t"), ("n", "y"))
-_WORDS = {w: float(i) for pair in (*BOOLEAN_WORDS, ("0", "1")) for i, w in enumerate(pair)}
+_PAIRS = (*BOOLEAN_WORDS, ("0", "1"), ("0.0", "1.0"))
+_WORDS = {w: float(i) for pair in _PAIRS for i, w in enumerate(pair)}
+# A cell may hold megabytes; messages and reports show its beginning.
+_SHOWN = 200
+_NAMED = 20
 
 Values = NDArray[np.float64] | NDArray[np.int32] | pd.Series
 
@@ -68,7 +72,7 @@ def parse_table(
     n_rows = len(frame)
     values: dict[int, Any] = {}
     bad: list[tuple[int, int, str]] = []  # (row, column, text), sorted by row below
-    n_bad = 0
+    wrong_by: dict[int, tuple[int, list[tuple[int, str]]]] = {}
     for i in schema.used:
         column = schema.columns[i]
         if i not in places:
@@ -80,12 +84,22 @@ def parse_table(
         wrong = parsed.bad
         if mode == "strict" and column.kind is Kind.CATEGORICAL:
             wrong = wrong | (parsed.values == UNSEEN)
-        n_bad += int(wrong.sum())
-        bad += [(int(r), i, cells.text_at(int(r))) for r in np.flatnonzero(wrong)[: max_bad or 1]]
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            shown = [(int(r), shown_text(cells.text_at(int(r)))) for r in rows[: max_bad or 1]]
+            wrong_by[i] = (len(rows), shown)
+            bad += [(row, i, text) for row, text in shown]
+    n_bad = sum(n for n, _ in wrong_by.values())
     bad.sort(key=lambda cell: cell[:2])
     if mode == "strict" and n_bad:
         raise _strict_error(schema, bad, first_row)
-    return ParsedTable(n_rows, values, tuple((c, r, t) for r, c, t in bad[:max_bad]), n_bad)
+    listed = tuple((i, row, text) for row, i, text in bad[:max_bad])
+    return ParsedTable(n_rows, values, listed, n_bad, wrong_by)
+
+
+def shown_text(text: str) -> str:
+    """`text`, cut where it is too long to be shown."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
 
 
 def parse_cells(cells: Cells, column: Column) -> Parsed:
@@ -180,17 +194,23 @@ def _places(frame: pd.DataFrame, schema: Schema, *, lenient: bool) -> dict[int, 
     places = {name: k for k, name in enumerate(names)}
     absent = [name for _, name in used if name not in places]
     if absent and not lenient:
-        raise _absent_error(absent, [name for name in names if name not in wanted])
+        others = [name for name in names if name not in wanted]
+        raise _absent_error(absent, others, none_found=len(absent) == len(used))
     return {i: places[name] for i, name in used if name in places}
 
 
-def _absent_error(absent: Sequence[str], others: Sequence[str]) -> DataError:
-    close = did_you_mean(absent[0], others) if others else None
+def _absent_error(absent: Sequence[str], others: Sequence[str], *, none_found: bool) -> DataError:
+    close = did_you_mean(absent[0], others[:1000]) if others else None
     hint = "Add the columns, or use --lenient to score them as missing."
+    if none_found and others and not close:
+        shown = ", ".join(repr(shown_text(name)) for name in others[:3])
+        hint = f"The table's columns are {shown}{', …' * (len(others) > 3)}: is its header there?"
     if close:
         hint = f"For {absent[0]!r}: {close[0].lower()}{close[1:]} {hint}"
     noun = "columns are" if len(absent) > 1 else "column is"
-    listed = ", ".join(repr(name) for name in absent)
+    listed = ", ".join(repr(name) for name in absent[:_NAMED])
+    if len(absent) > _NAMED:
+        listed += f" and {len(absent) - _NAMED:,} more"
     return DataError(f"{len(absent)} {noun} missing from the data: {listed}.", hint=hint)
 
 

@@ -118,9 +118,11 @@ class ParsedTable:
         text: pandas Series of dtype `str`, missing = NaN.
     bad: (column index, row index, text) of cells that do not have the column's type and count
         as missing, in file order, at most `max_bad` of them; n_bad counts all of them.
+    wrong: by column index of such cells: how many, and (row index, text) of the first few.
     """
 
     n_rows: int
     values: Mapping[int, NDArray[np.float64] | NDArray[np.int32] | pd.Series[str]]
     bad: Sequence[tuple[int, int, str]] = ()
     n_bad: int = 0
+    wrong: Mapping[int, tuple[int, Sequence[tuple[int, str]]]] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -27,8 +27,9 @@ _SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-# What a spreadsheet takes for the start of a formula (OWASP, CSV Injection).
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+# What a spreadsheet takes for the start of a formula (OWASP, CSV Injection), also in full width
+# and behind blanks.
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")  # noqa: RUF001
 _NUMBER = re.compile(r"\s*[+-]?(\d[\d\s.,']*|\.\d+)([eE][+-]?\d+)?\s*%?\s*")
 
 
@@ -100,15 +101,15 @@ def placed(output: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def writing(
-    output: Path | BinaryIO, format: str, guard: Sequence[str] = ()
+    output: Path | BinaryIO, format: str, *, excel_safe: bool = False
 ) -> Iterator[ChunkWriter]:
     """A writer of tables in `format`, to an output that is `placed`.
 
-    guard: columns whose text may come from strangers; in CSV, cells of these that a spreadsheet
-        would run as a formula are written with a leading apostrophe.
+    excel_safe: in CSV, column names and texts that a spreadsheet would run as a formula are
+        written with a leading apostrophe. Otherwise every cell is written as it is.
     """
     with placed(output) as stream:
-        writer = _WRITERS[format](stream, guard)
+        writer = _WRITERS[format](stream, excel_safe)
         if isinstance(output, Path):
             writer = _Named(writer, output)
         yield writer
@@ -182,14 +183,14 @@ def _compressed(raw: BinaryIO, output: Path) -> Iterator[BinaryIO]:
 class _CsvWriter:
     """UTF-8, comma, LF; floats in the shortest form that reads back to the same number."""
 
-    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
+    def __init__(self, stream: BinaryIO, excel_safe: bool) -> None:
         self._stream = stream
-        self._guard = frozenset(guard)
+        self._excel_safe = excel_safe
         self._header = True
 
     def write(self, frame: pd.DataFrame) -> None:
-        risky = {name: guarded(frame[name]) for name in frame.columns if name in self._guard}
-        frame = frame.assign(**risky) if risky else frame
+        if self._excel_safe:
+            frame = frame.apply(guarded).rename(columns=_guarded_cell)
         header = self._header
         self._header = False
         if len(frame) and all(map(_is_plain, frame.dtypes)):
@@ -253,7 +254,7 @@ def _arrow_cells(cells: pd.Series[Any]) -> Any:
 class _JsonlWriter:
     """One JSON object a row; missing and infinite numbers are null, times are ISO 8601."""
 
-    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
+    def __init__(self, stream: BinaryIO, excel_safe: bool) -> None:
         self._stream = stream
 
     def write(self, frame: pd.DataFrame) -> None:
@@ -267,7 +268,7 @@ class _JsonlWriter:
 class _JsonWriter:
     """One array of objects, one object a line; cells as in JSON lines."""
 
-    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
+    def __init__(self, stream: BinaryIO, excel_safe: bool) -> None:
         self._stream = stream
         self._separator = "[\n"
 
@@ -304,7 +305,7 @@ def _json_text(value: object) -> str:
 class _ParquetWriter:
     """Row groups of one chunk each, all with the types of the first chunk."""
 
-    def __init__(self, stream: BinaryIO, guard: Sequence[str]) -> None:
+    def __init__(self, stream: BinaryIO, excel_safe: bool) -> None:
         self._stream = stream
         self._parquet: Any = None
 
@@ -334,7 +335,7 @@ def _without_nulls(schema: Any) -> Any:
     return pa.schema(fields)
 
 
-_WRITERS: dict[str, Callable[[BinaryIO, Sequence[str]], ChunkWriter]] = {
+_WRITERS: dict[str, Callable[[BinaryIO, bool], ChunkWriter]] = {
     "csv": _CsvWriter,
     "parquet": _ParquetWriter,
     "jsonl": _JsonlWriter,

@@ -1,4 +1,4 @@
-"""Bundles: a predictor as a folder of JSON and the boosters' own files, written and read.
+"""Bundles: a predictor as a folder of JSON and the boosters' own files, written and loaded.
 
     manifest.json               format, facts of the run, link, threshold, digest of every file
     schema.json                 the columns
@@ -8,7 +8,7 @@
     members/00/recipe_00.json   the recipe fitted on that booster's training rows, unless plain
     run/…, explanations/…, …    extras; run/ is never read to score
 
-No file holds code, and nothing is unpickled.
+No file holds code, and nothing is unpickled. Each is untrusted until its digest matched.
 
 Changing the format: (1) a reader must keep reading every older format, so add code that turns an
 old manifest and old files into today's before anything else sees them; (2) raise
@@ -19,50 +19,41 @@ in CHANGELOG.md. Files or keys that an old reader may ignore need none of this.
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from automl import plugins
 from automl.data.schema import Schema
-from automl.engines.base import Engine
-from automl.errors import BundleError, ConfigError, DataError
+from automl.errors import BundleError, ConfigError
+from automl.model.apart import read_apart
+from automl.model.known import known_as, remember
 from automl.model.link import Link
 from automl.model.manifest import (
     MANIFEST,
     Manifest,
+    check_digest,
     check_name,
     json_bytes,
-    read_json,
     read_manifest,
     sync_folder,
     verify_files,
     write_durably,
     write_manifest,
 )
-from automl.model.predictor import FoldBooster, Member, Predictor
-from automl.task import Task
+from automl.model.predictor import Predictor
+from automl.model.reading import read_predictor
 
 if TYPE_CHECKING:
     from automl.features.preprocess import Preprocessor
-    from automl.features.recipes import FittedRecipe
-
-T = TypeVar("T")
 
 _RESERVED = frozenset({"format", "files", "digest", "members", "link", "threshold"})
 _REQUIRED = frozenset({"task", "target", "classes", "metric"})
-_LINKS = {
-    Task.BINARY: ("logit",),
-    Task.MULTICLASS: ("softmax",),
-    Task.REGRESSION: ("identity", "log1p", "yeo-johnson"),
-}
 
 
 @dataclass(frozen=True)
@@ -182,7 +173,7 @@ def install_bundle(staging: Path, target: Path, *, force: bool) -> None:
     left as it was. `staging` must lie on the same disk, best beside `target`.
     """
     check_target(target, force=force)
-    read_manifest(staging)
+    written = read_manifest(staging)
     target = target.resolve()
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
     with _disk(target):
@@ -197,6 +188,7 @@ def install_bundle(staging: Path, target: Path, *, force: bool) -> None:
                 aside.rename(target)
             raise
         sync_folder(target.parent)
+    remember(written.digest, "fit")
     if replaced:
         try:
             shutil.rmtree(aside)
@@ -224,8 +216,8 @@ def _disk(path: Path) -> Iterator[None]:
 def verify_bundle(path: Path | str) -> Manifest:
     """The manifest of a bundle all of whose files are as they were written.
 
-    Checks, in this order: JSON, format version, the manifest's own digest, file names, links,
-    missing and extra member files, sizes, digests. No booster is opened.
+    Checks, in this order: JSON, format version, the manifest's own digest, file names, sizes in
+    all, links, missing and extra member files, sizes, digests. No booster is opened.
     Raises BundleError that names the first file that is wrong.
     """
     manifest = read_manifest(Path(path))
@@ -233,129 +225,30 @@ def verify_bundle(path: Path | str) -> Manifest:
     return manifest
 
 
-def load_bundle(path: Path | str) -> Predictor:
+def load_bundle(
+    path: Path | str, *, require_digest: str | None = None, trusted: bool = False
+) -> Predictor:
     """The predictor of a bundle; its files are verified first, except those under run/.
 
-    Only the engines that are used are imported.  Raises BundleError.
+    A bundle that this user does not know is first read by a process of its own (`model.apart`):
+    the boosters' parsers are native code, which a file that was made for it can crash. It is
+    known from then on, and so are those that `fit` wrote.
+
+    require_digest: the bundle must have this digest (`Manifest.digest`); whoever names it knows
+    the bundle.  trusted: the caller knows its maker.
+    Only the engines that are used are imported.  Raises BundleError; ConfigError for a text that
+    is no digest.
     """
     manifest = read_manifest(Path(path))
+    if require_digest is not None:
+        check_digest(manifest, require_digest)
     verify_files(manifest, run=False)
-    data = manifest.data
-    schema = _decoded(manifest, "schema.json", Schema.from_json)
-    with _understood(manifest.folder / MANIFEST):
-        task, classes = Task(data["task"]), tuple(str(label) for label in data["classes"])
-        link = Link.from_json(data["link"])
-        threshold = None if data["threshold"] is None else float(data["threshold"])
-        target, metric, places = str(data["target"]), str(data["metric"]), list(data["members"])
-        _check_facts(task, classes, link)
-    from automl.features.preprocess import Preprocessor
-
-    predictor = Predictor(
-        task=task,
-        target=target,
-        classes=classes,
-        metric=metric,
-        schema=schema,
-        preprocessor=_decoded(manifest, "preprocess.json", Preprocessor.from_json),
-        members=_load_members(manifest, places, task.n_outputs(len(classes))),
-        link=link,
-        threshold=threshold,
-        manifest=data,
-    )
-    _check_origins(predictor, manifest.folder)
-    return predictor
+    if not trusted and require_digest is None and known_as(manifest.digest) is None:
+        read_apart(manifest)
+        verify_files(manifest, run=False)  # what was read there is what is read here
+    return read_predictor(manifest)
 
 
-def load(path: Path | str) -> Predictor:
-    """The predictor of the bundle at `path`; the same as `load_bundle`."""
-    return load_bundle(path)
-
-
-def _check_facts(task: Task, classes: tuple[str, ...], link: Link) -> None:
-    least, most = {Task.BINARY: (2, 2), Task.MULTICLASS: (3, 10**6), Task.REGRESSION: (0, 0)}[task]
-    if not least <= len(classes) <= most or len(set(classes)) != len(classes):
-        raise ValueError(f"a {task} model cannot have {len(classes)} classes")
-    if link.kind not in _LINKS[task] or not (math.isfinite(link.temperature) and link.temperature):
-        raise ValueError(f"a {task} model cannot have the link {link}")
-
-
-def _check_origins(predictor: Predictor, folder: Path) -> None:
-    """Every feature must come from used columns, else contributions would be lost."""
-    used = set(predictor.schema.used)
-    for feature in predictor.preprocessor.features:
-        if not feature.origins or not used.issuperset(feature.origins):
-            raise BundleError(
-                f"The feature '{feature.name}' in '{folder / 'preprocess.json'}' does not come "
-                "from columns of schema.json."
-            )
-
-
-def _load_members(manifest: Manifest, places: list[Any], n_outputs: int) -> tuple[Member, ...]:
-    recipes: dict[str, FittedRecipe] = {}  # by digest: members often share the recipe of a fold
-    members = tuple(_load_member(manifest, str(place), n_outputs, recipes) for place in places)
-    total = sum(member.weight for member in members)
-    if not members or not abs(total - 1.0) < 1e-6:
-        raise BundleError(
-            f"The weights of the {len(members)} members in '{manifest.folder}' add to {total}, "
-            "not to 1."
-        )
-    return members
-
-
-def _load_member(
-    manifest: Manifest, place: str, n_outputs: int, recipes: dict[str, FittedRecipe]
-) -> Member:
-    name = f"{place}/member.json"
-    path = manifest.path(name)
-    data = read_json(path)
-    with _understood(path):
-        engine: Engine = plugins.load("automl.engines", str(data["engine"]), "ENGINE")
-        files = [(str(b["file"]), b["recipe"]) for b in data["boosters"]]
-        member = Member(
-            name=str(data["name"]),
-            engine=str(data["engine"]),
-            recipe=str(data["recipe"]),
-            weight=float(data["weight"]),
-            params=dict(data["params"]),
-            boosters=(),
-        )
-        if not files or not math.isfinite(member.weight):
-            raise ValueError("no boosters, or a weight that is not a number")
-    boosters = []
-    for file, recipe in files:
-        fitted = None if recipe is None else _load_recipe(manifest, f"{place}/{recipe}", recipes)
-        booster = engine.load(manifest.path(f"{place}/{file}"), n_outputs=n_outputs)
-        boosters.append(FoldBooster(booster, fitted))
-    return Member(**{**vars(member), "boosters": tuple(boosters)})
-
-
-def _load_recipe(manifest: Manifest, name: str, recipes: dict[str, FittedRecipe]) -> FittedRecipe:
-    from automl.features.recipes import load_recipe
-
-    manifest.path(name)
-    digest = manifest.files[name].sha256
-    if digest not in recipes:
-        recipes[digest] = _decoded(manifest, name, load_recipe)
-    return recipes[digest]
-
-
-def _decoded(manifest: Manifest, name: str, decode: Callable[[Any], T]) -> T:
-    """`decode` of the JSON in the listed file `name`."""
-    path = manifest.path(name)
-    data = read_json(path)
-    with _understood(path):
-        return decode(data)
-
-
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """Turn what a decoder says of JSON without the expected form into a BundleError."""
-    try:
-        yield
-    except (ConfigError, DataError) as error:
-        raise BundleError(f"'{path}': {error.message}", hint=error.hint) from error
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise BundleError(
-            f"'{path}' does not have the expected form: {type(error).__name__}: {error}.",
-            hint="Write the bundle again with `automl fit`.",
-        ) from error
+def load(path: Path | str, *, require_digest: str | None = None) -> Predictor:
+    """The predictor of the bundle at `path`, as `load_bundle` reads it."""
+    return load_bundle(path, require_digest=require_digest)

@@ -8,28 +8,33 @@ read from it. A digest says that a bundle is whole, not who made it.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from automl.errors import BundleError
+from automl.errors import BundleError, ConfigError
+from automl.model.jsonfile import json_bytes as json_bytes
+from automl.model.jsonfile import parse_json as parse_json
+from automl.model.jsonfile import read_bounded
+from automl.model.jsonfile import read_json as read_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 RUN = "run/"  # what a resume needs; never read to score, so it may be removed
 MEMBERS = "members/"
 
-_MAX_JSON = 1 << 29  # bytes; the largest seen preprocess.json (100 text columns) is 30 MB
-_MAX_FILES = 200_000
+_MAX_MANIFEST = 1 << 25  # bytes; enough for 100,000 files
+_MAX_FILES = 100_000
+_MAX_SCORED = 1 << 32  # bytes of all files that are read to score
+_MAX_TOTAL = 1 << 34  # bytes of all files, those of run/ included
 _ZEROS = "0" * 64
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,4}((a|b|rc|\.post|\.dev)[0-9]{1,6})?")
 _PART = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.+-]{0,98}[A-Za-z0-9_+-])?")
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10))]
@@ -58,6 +63,16 @@ class Manifest:
     data: Mapping[str, Any]
     files: Mapping[str, FileFact]
 
+    @property
+    def digest(self) -> str:
+        """The digest of the whole bundle: it changes with every byte of every listed file."""
+        return str(self.data["digest"])
+
+    @property
+    def scored(self) -> dict[str, FileFact]:
+        """The files that are needed to score: all but those under run/."""
+        return {name: fact for name, fact in self.files.items() if not name.startswith(RUN)}
+
     def path(self, name: str) -> Path:
         """Where the listed file `name` lies; BundleError if the manifest does not list it."""
         if name not in self.files:
@@ -66,46 +81,6 @@ class Manifest:
                 hint="Write the bundle again with `automl fit`.",
             )
         return self.folder.joinpath(*name.split("/"))
-
-
-def json_bytes(data: Any, *, indent: int | None = None) -> bytes:
-    """`data` as UTF-8 JSON: the same bytes for equal data, floats exact.
-
-    NaN and infinities are written as Python's tokens `NaN` and `Infinity`. Text is escaped to
-    ASCII, so that text which is not valid Unicode survives too. Numpy numbers become plain ones.
-    """
-    separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(
-        data, sort_keys=True, indent=indent, separators=separators, default=_plain_number
-    )
-    return (text + "\n").encode("ascii")
-
-
-def _plain_number(value: object) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"A bundle cannot hold a {type(value).__name__}: {value!r:.80}")
-
-
-def read_json(path: Path) -> Any:
-    """The parsed JSON of `path`; BundleError if it is too large, too deep or no JSON."""
-    try:
-        if path.stat().st_size > _MAX_JSON:
-            raise BundleError(f"'{path}' is larger than {_MAX_JSON >> 20} MB.")
-        return parse_json(path.read_bytes(), path)
-    except OSError as error:
-        raise BundleError(f"Cannot read '{path}': {error.strerror}.") from error
-
-
-def parse_json(raw: bytes, path: Path) -> Any:
-    """The value of the JSON text `raw`, which was read from `path`."""
-    try:
-        return json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(
-            f"'{path}' is not complete JSON ({error}).",
-            hint="The file was cut off or changed; copy the bundle again.",
-        ) from error
 
 
 def write_manifest(folder: Path, data: Mapping[str, Any]) -> None:
@@ -138,9 +113,11 @@ def read_manifest(folder: Path) -> Manifest:
             hint="Give the folder that `automl fit` wrote.",
         )
     if found > FORMAT:
+        wanted = version_text(data.get("automl"))
         raise BundleError(
-            f"The bundle '{folder}' has format {found}; this version reads up to {FORMAT}.",
-            hint=f"Install automl {str(data.get('automl', 'of a later version'))[:40]} or newer.",
+            f"The bundle '{folder}' has format {min(found, 10**6)}; this version reads up to "
+            f"{FORMAT}.",
+            hint=f"Install automl {wanted} or newer." if wanted else "Install a newer automl.",
         )
     _check_own_digest(raw, data, folder)
     return Manifest(folder, data, _file_facts(data, folder))
@@ -161,12 +138,12 @@ def _manifest_bytes(folder: Path) -> bytes:
         )
     if not stat.S_ISREG(path.lstat().st_mode):
         raise BundleError(f"'{path}' is not a plain file; a bundle holds no links.")
-    try:
-        if path.stat().st_size > _MAX_JSON:
-            raise BundleError(f"'{path}' is larger than {_MAX_JSON >> 20} MB.")
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"Cannot read '{path}': {error.strerror}.") from error
+    return read_bounded(path, _MAX_MANIFEST)
+
+
+def version_text(value: object) -> str:
+    """`value` if it is written like a version, else nothing: it stands in a command to type."""
+    return value if isinstance(value, str) and _VERSION.fullmatch(value) else ""
 
 
 def _check_own_digest(raw: bytes, data: Mapping[str, Any], folder: Path) -> None:
@@ -192,13 +169,26 @@ def _file_facts(data: Mapping[str, Any], folder: Path) -> dict[str, FileFact]:
     facts = {}
     for name, fact in listed.items():
         check_name(name, folder)
-        size, digest = (fact.get("size"), fact.get("sha256")) if isinstance(fact, dict) else (0, 0)
-        if not isinstance(size, int) or not isinstance(digest, str):
-            raise BundleError(f"'{folder / MANIFEST}' has no size or digest for '{name}'.")
-        facts[name] = FileFact(size, digest)
+        facts[name] = _file_fact(name, fact, folder)
+    scored = sum(fact.size for name, fact in facts.items() if not name.startswith(RUN))
+    if scored > _MAX_SCORED or sum(fact.size for fact in facts.values()) > _MAX_TOTAL:
+        raise BundleError(
+            f"The bundle '{folder}' is larger than {_MAX_SCORED >> 30} GB, or than "
+            f"{_MAX_TOTAL >> 30} GB with {RUN}.",
+            hint="No bundle grows so large; use an intact copy.",
+        )
     if len({name.lower() for name in facts}) != len(facts):
         raise BundleError(f"'{folder / MANIFEST}' lists two files that differ only by case.")
     return facts
+
+
+def _file_fact(name: str, fact: object, folder: Path) -> FileFact:
+    if isinstance(fact, dict):
+        size, digest = fact.get("size"), fact.get("sha256")
+        counted = isinstance(size, int) and size >= 0
+        if counted and isinstance(digest, str) and _DIGEST.fullmatch(digest):
+            return FileFact(int(size or 0), digest)
+    raise BundleError(f"'{folder / MANIFEST}' has no size or digest for '{name}'.")
 
 
 def check_name(name: str, folder: Path) -> None:
@@ -214,25 +204,51 @@ def check_name(name: str, folder: Path) -> None:
         )
 
 
-def verify_files(manifest: Manifest, *, run: bool) -> None:
-    """Raise BundleError unless the files are exactly those of the manifest, byte for byte.
+def read_digest(text: str) -> str:
+    """The digest that a person typed: 64 hexadecimal digits, also after "sha256:".
+
+    Raises ConfigError for anything else.
+    """
+    digest = text.strip().lower().removeprefix("sha256:")
+    if not _DIGEST.fullmatch(digest):
+        raise ConfigError(
+            f"{text[:80]!r} is not the digest of a bundle.",
+            hint="A digest has 64 hexadecimal digits; `automl verify BUNDLE` prints it.",
+        )
+    return digest
+
+
+def check_digest(manifest: Manifest, required: str) -> None:
+    """Raise BundleError unless the bundle is the one of the digest `required`."""
+    if manifest.digest != read_digest(required):
+        raise BundleError(
+            f"The bundle '{manifest.folder}' is not the required one: its digest is "
+            f"{manifest.digest}.",
+            hint="It was written again or replaced; look at it with `automl verify`.",
+        )
+
+
+def verify_files(manifest: Manifest, *, run: bool) -> list[str]:
+    """The names of unlisted files; BundleError unless the listed ones are there, byte for byte.
 
     run: whether files under run/ are compared as well; they may be missing in any case.
-    Unlisted files are refused under members/ and ignored elsewhere; links are refused anywhere.
+    Unlisted files are refused under members/ and never read elsewhere; links are refused
+    anywhere.
     """
     try:
-        _verify_files(manifest, run)
+        return _verify_files(manifest, run)
     except OSError as error:
         raise BundleError(
             f"Cannot read '{error.filename or manifest.folder}': {error.strerror}."
         ) from error
 
 
-def _verify_files(manifest: Manifest, run: bool) -> None:
+def _verify_files(manifest: Manifest, run: bool) -> list[str]:
     folder = manifest.folder
     found = dict(_walk(folder))
-    wanted = {name: fact for name, fact in manifest.files.items() if not name.startswith(RUN)}
-    for name in sorted(found.keys() - manifest.files.keys()):
+    wanted = manifest.scored
+    unlisted = sorted(found.keys() - manifest.files.keys() - {MANIFEST})
+    for name in unlisted:
         if name.startswith(MEMBERS) and name.rpartition("/")[2] not in _DESKTOP:
             raise BundleError(
                 f"The bundle '{folder}' holds '{name}', which its manifest does not list.",
@@ -252,6 +268,7 @@ def _verify_files(manifest: Manifest, run: bool) -> None:
     for name, fact in present:
         if sha256(found[name]) != fact.sha256:
             raise _damaged(folder, name, "its SHA-256 digest does not match")
+    return unlisted
 
 
 def _damaged(folder: Path, name: str, what: str) -> BundleError:
@@ -267,10 +284,12 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
     seen = 0
     while pending:
         prefix, here = pending.pop()
-        for entry in sorted(os.listdir(here)):
-            seen += 1
-            if seen > _MAX_FILES:
-                raise BundleError(f"'{folder}' holds more than {_MAX_FILES:,} files.")
+        with os.scandir(here) as entries:  # not listdir: a folder may hold ten million names
+            names = [entry.name for entry in islice(entries, _MAX_FILES - seen + 1)]
+        seen += len(names)
+        if seen > _MAX_FILES:
+            raise BundleError(f"'{folder}' holds more than {_MAX_FILES:,} files.")
+        for entry in sorted(names):
             path, name = here / entry, prefix + entry
             mode = path.lstat().st_mode
             if stat.S_ISDIR(mode):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
-from automl.data.parse import UNSEEN
-from automl.data.read import ReadOptions, read_chunks
-from automl.data.schema import Kind, ParsedTable
-from automl.errors import ConfigError
+from automl.data.contract import Change, Check, WrongCell
+from automl.data.read import ReadOptions, Table, read_chunks
+from automl.data.schema import ParsedTable
+from automl.errors import ConfigError, DataError
 from automl.model.bundle import load_bundle
 from automl.search.cores import usable_cores
 
@@ -49,64 +49,91 @@ class Chunk:
     first_row: int
 
 
-@dataclass(frozen=True)
-class BadCell:
-    """A cell that does not have its column's type; row 1 is the first row of data."""
-
-    row: int
-    column: str
-    text: str
-
-
 @dataclass
 class Tally:
     """What was found in the cells of a table so far.
 
     n_bad: cells scored as missing because they do not have the column's type; bad names the first
-    few.  unseen: cells by column whose level was not in the training data.  extra: columns of the
-    data that the model does not know.  absent: columns that were filled as missing (lenient).
+    few.  unseen, out_of_range: cells by column whose level was not in the training data, or whose
+    number is outside of the training range.  extra: columns of the data that the model does not
+    know.  absent: columns that were filled as missing (lenient).  moved: columns in another order.
+    notes: how the file was read.  digest: SHA-256 of the file.  check: all of it.
     """
 
-    n_rows: int = 0
-    n_bad: int = 0
-    bad: list[BadCell] = field(default_factory=list)
-    unseen: Counter[str] = field(default_factory=Counter)
-    extra: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
+    check: Check
+    notes: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
-    def n_unseen(self) -> int:
-        return self.unseen.total()
+    def n_rows(self) -> int:
+        return self.check.n_rows
+
+    @property
+    def n_bad(self) -> int:
+        return self.check.n_wrong.total()
+
+    @property
+    def bad(self) -> list[WrongCell]:
+        return self.check.wrong[:SHOWN_CELLS]
+
+    @property
+    def unseen(self) -> Counter[str]:
+        return Counter({name: found.n for name, found in self.check.unseen.items()})
+
+    @property
+    def out_of_range(self) -> Counter[str]:
+        return Counter({name: found.n for name, found in self.check.out_of_range.items()})
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        return self.check.extra
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        return self.check.absent
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        return self.check.moved
+
+    def changes(self) -> tuple[Change, ...]:
+        """Columns whose cells are written in another way than in training."""
+        return self.check.changes()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "n_rows": self.n_rows,
+            "n_bad": self.n_bad,
+            "bad": [asdict(cell) for cell in self.bad],
+            "unseen": self.unseen,
+            "out_of_range": self.out_of_range,
+            "extra": self.extra,
+            "absent": self.absent,
+            "changes": [asdict(change) for change in self.changes()],
+            "notes": self.notes,
+        }
 
-    def add(self, predictor: Predictor, chunk: Chunk) -> None:
-        """Count one more chunk."""
-        schema, parsed = predictor.schema, chunk.parsed
-        known = {*schema.names, predictor.target}
-        there = set(chunk.frame.columns)
-        self.extra = tuple(name for name in chunk.frame.columns if name not in known)
-        self.absent = tuple(name for name in predictor.columns if name not in there)
-        self.n_rows += parsed.n_rows
-        self.n_bad += parsed.n_bad
-        for i, row, text in parsed.bad[: SHOWN_CELLS - len(self.bad)]:
-            self.bad.append(BadCell(chunk.first_row + row, schema.columns[i].name, text))
-        for i in schema.used:
-            if schema.columns[i].kind is Kind.CATEGORICAL:
-                unseen = int(np.count_nonzero(np.asarray(parsed.values[i]) == UNSEEN))
-                if unseen:
-                    self.unseen[schema.columns[i].name] += unseen
+    def report(self, data: str, mode: Mode, error: str | None) -> dict[str, Any]:
+        """What `--validation-report` writes; error: why the rows were not scored."""
+        found = self.check.to_json()
+        sound = not (self.n_bad or self.absent or found["changes"] or error)
+        facts = {"format": 1, "data": data, "digest": self.digest, "mode": mode, "ok": sound}
+        return {**facts, "error": error, "notes": list(self.notes), **found}
 
 
-def open_predictor(bundle: Path | str | Predictor, threads: int | None) -> Predictor:
+def open_predictor(
+    bundle: Path | str | Predictor, threads: int | None, require_digest: str | None = None
+) -> Predictor:
     """The predictor in `bundle`; a predictor comes back as it is.
 
-    Raises BundleError; ConfigError for a number of threads below 1.
+    Raises BundleError, also for a bundle of another digest than the one required; ConfigError
+    for a number of threads below 1.
     """
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads is {threads}, but must be at least 1.")
-    return load_bundle(Path(bundle)) if isinstance(bundle, str | Path) else bundle
+    if isinstance(bundle, str | Path):
+        return load_bundle(Path(bundle), require_digest=require_digest)
+    return bundle
 
 
 def set_threads(predictor: Predictor, asked: int | None, *, many_rows: bool) -> None:
@@ -116,6 +143,11 @@ def set_threads(predictor: Predictor, asked: int | None, *, many_rows: bool) -> 
     for 1,700 rows, one took 0.2 s.
     """
     predictor.threads = asked or (usable_cores() if many_rows else 1)
+
+
+def tally_of(predictor: Predictor) -> Tally:
+    """Nothing found yet in rows for `predictor`."""
+    return Tally(Check(predictor.schema, predictor.target))
 
 
 def chunks_of(
@@ -135,13 +167,14 @@ def chunks_of(
     At least one chunk comes out, and none is empty. Raises DataError if a chunk does not fit the
     schema in this mode.
     """
-    options = _like_training(predictor, read)
-    for table in read_chunks(data, options=options, chunk_rows=chunk_rows):
+    for table in _tables(predictor, data, read=read, chunk_rows=chunk_rows, tally=tally):
         left = len(table.frame) if limit is None else limit - tally.n_rows
         if left <= 0:
             return
-        chunk = _typed(predictor, table.frame.iloc[:left], table.first_row, mode)
-        tally.add(predictor, chunk)
+        frame = table.frame.iloc[:left]
+        with _counting_refused(predictor, frame, table.first_row, tally):
+            chunk = _typed(predictor, frame, table.first_row, mode)
+        _count(tally, chunk, mode)
         yield chunk
 
 
@@ -162,28 +195,82 @@ def worked_chunks(  # noqa: PLR0913 - what `chunks_of` takes, and the work
     leave Python's lock for most of their time.
     """
 
-    def task(frame: pd.DataFrame, first_row: int) -> tuple[Chunk, T]:
-        chunk = _typed(predictor, frame, first_row, mode)
+    def task(table: Table) -> tuple[Chunk, T]:
+        chunk = _typed(predictor, table.frame, table.first_row, mode)
         return chunk, work(chunk)
 
-    def told(future: Future[tuple[Chunk, T]]) -> T:
-        chunk, made = future.result()
-        tally.add(predictor, chunk)
+    def told(table: Table, future: Future[tuple[Chunk, T]]) -> T:
+        with _counting_refused(predictor, table.frame, table.first_row, tally):
+            chunk, made = future.result()
+        _count(tally, chunk, mode)
         return made
 
-    waiting: deque[Future[tuple[Chunk, T]]] = deque()
-    options = _like_training(predictor, read)
+    waiting: deque[tuple[Table, Future[tuple[Chunk, T]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for table in read_chunks(data, options=options, chunk_rows=chunk_rows):
-                waiting.append(pool.submit(task, table.frame, table.first_row))
+            for table in _tables(predictor, data, read=read, chunk_rows=chunk_rows, tally=tally):
+                waiting.append((table, pool.submit(task, table)))
                 if len(waiting) > threads:  # rows in memory stay bounded
-                    yield told(waiting.popleft())
+                    yield told(*waiting.popleft())
             while waiting:
-                yield told(waiting.popleft())
+                yield told(*waiting.popleft())
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
+
+
+def _tables(
+    predictor: Predictor, data: Path | str, *, read: ReadOptions, chunk_rows: int, tally: Tally
+) -> Iterator[Table]:
+    """The rows of `data` as read; the first ones also say what the file and its columns are."""
+    options = _like_training(predictor, read)
+    for table in read_chunks(data, options=options, chunk_rows=chunk_rows):
+        if table.first_row == 0:
+            tally.notes, tally.digest = table.notes, table.digest
+            tally.check.see_columns(list(table.frame.columns))
+            _refuse_repeated(predictor, table.headers)
+        yield table
+
+
+@contextmanager
+def _counting_refused(
+    predictor: Predictor, frame: pd.DataFrame, first_row: int, tally: Tally
+) -> Iterator[None]:
+    """Count what is in rows that are refused, for the report."""
+    try:
+        yield
+    except DataError:
+        chunk = _typed(predictor, frame, first_row, "lenient")
+        tally.check.add(chunk.frame, chunk.parsed, chunk.first_row)
+        raise
+
+
+def _count(tally: Tally, chunk: Chunk, mode: Mode) -> None:
+    """Count a chunk; DataError in strict mode if its numbers probably mean other ones."""
+    tally.check.add(chunk.frame, chunk.parsed, chunk.first_row)
+    if mode == "strict" and tally.check.misread:
+        raise DataError(
+            f"{tally.check.misread[0].text}.",
+            hint="Write the numbers as in training, or leave out --strict.",
+        )
+
+
+def _refuse_repeated(predictor: Predictor, headers: Sequence[str]) -> None:
+    """Raise DataError if a needed column's name stands more often in the header than in training.
+
+    Nothing says which of the columns is meant.
+    """
+    found = Counter(header.strip() for header in headers)
+    schema = predictor.schema
+    trained = Counter((column.header or column.name).strip() for column in schema.columns)
+    for i in schema.used:
+        header = (schema.columns[i].header or schema.columns[i].name).strip()
+        if found[header] > max(trained[header], 1):
+            places = [str(k) for k, other in enumerate(headers, 1) if other.strip() == header]
+            raise DataError(
+                f"Column {header!r} is there more than once: columns {' and '.join(places)}.",
+                hint="Remove or rename all but the one that is meant.",
+            )
 
 
 def _typed(predictor: Predictor, frame: pd.DataFrame, first_row: int, mode: Mode) -> Chunk:
@@ -192,10 +279,14 @@ def _typed(predictor: Predictor, frame: pd.DataFrame, first_row: int, mode: Mode
 
 
 def _like_training(predictor: Predictor, read: ReadOptions) -> ReadOptions:
-    """`read` with the missing markers that the training table was read with.
+    """`read` with the missing markers that the training table was read with, and its names.
 
     Delimiter and encoding belong to a file, but what counts as missing belongs to the model.
     """
+    columns = predictor.schema.columns
+    named = any(column.header for column in columns)
+    names = frozenset(column.header.strip() or column.name for column in columns)
+    read = replace(read, known_names=names | {predictor.target}, nameless=not named)
     config = predictor.manifest.get("config")
     if not isinstance(config, Mapping):
         return read

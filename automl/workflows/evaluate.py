@@ -27,6 +27,7 @@ from automl.metrics._evaluate import evaluate_all
 from automl.metrics._lookup import get_metric
 from automl.metrics._threshold import labels_of, score_probabilities
 from automl.metrics.base import Floats, Metric
+from automl.workflows._contract import check_report, reporting
 from automl.workflows._rows import (
     CHUNK_ROWS,
     MANY_ROWS,
@@ -35,6 +36,7 @@ from automl.workflows._rows import (
     listed,
     open_predictor,
     set_threads,
+    tally_of,
 )
 
 if TYPE_CHECKING:
@@ -61,9 +63,11 @@ class EvaluateOptions:
     metrics: tuple[str, ...] = ()
     weight_column: str | None = None
     mode: Mode = "default"
+    report: Path | None = None
     chunk_rows: int = CHUNK_ROWS
     threads: int | None = None
     seed: int = 0
+    require_digest: str | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
 
 
@@ -140,12 +144,14 @@ def evaluate(
     not know (unless lenient) or no row with a target; ConfigError for a metric of another task.
     """
     options = options or EvaluateOptions()
-    predictor = open_predictor(bundle, options.threads)
+    predictor = open_predictor(bundle, options.threads, options.require_digest)
     started = time.perf_counter()
     metrics = chosen_metrics(predictor, options.metrics)
-    tally = Tally()
-    scored = _score(predictor, data, options, tally)
-    decoded = _decode(predictor, scored.target, lenient=options.mode == "lenient")
+    check_report(options.report, data, bundle)
+    tally = tally_of(predictor)
+    with reporting(options.report, tally, data, options.mode):
+        scored = _score(predictor, data, options, tally)
+        decoded = _decode(predictor, scored.target, lenient=options.mode == "lenient")
     keep = decoded.kept
     y, prediction = decoded.y[keep], scored.prediction[keep]
     if not len(y):

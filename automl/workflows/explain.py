@@ -25,6 +25,7 @@ from automl.workflows._rows import (
     open_predictor,
     refuse_inputs,
     set_threads,
+    tally_of,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ExplainOptions:
 
     top: reasons per row.  rows: explain only the first ones; None = all of them, and for
     `importance` and plots the first 2,000.  importance: write the columns by importance instead
-    of the rows.  plots: folder for PNG files.  mode: as in `PredictOptions`.
+    of the rows.  plots: folder for PNG files.  mode, excel_safe: as in `PredictOptions`.
     """
 
     top: int = 5
@@ -51,8 +52,10 @@ class ExplainOptions:
     format: str | None = None
     importance: bool = False
     plots: Path | None = None
+    excel_safe: bool = False
     mode: Mode = "default"
     threads: int | None = None
+    require_digest: str | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
 
 
@@ -90,22 +93,22 @@ def explain_file(
     options = options or ExplainOptions()
     _check(options)
     place = Path(output) if isinstance(output, str) else output
-    predictor = open_predictor(bundle, options.threads)
+    predictor = open_predictor(bundle, options.threads, options.require_digest)
     if isinstance(place, Path):
         refuse_inputs(place, [data, *([bundle] if isinstance(bundle, str | Path) else [])])
     started = time.perf_counter()
-    tally = Tally()
+    tally = tally_of(predictor)
     explained = _Explained(predictor, options, tally, data)
     if options.importance:
         if place is not None:
             importance = explained.sample().global_importance()
-            _write_importance(importance, place, _format(options, place))
+            _write_importance(importance, place, options)
     elif place is not None:
         tables = (
             reason_table(predictor, explanation, top=options.top, first_row=first_row)
             for explanation, first_row in explained.rows(options.rows)
         )
-        _write_rows(tables, place, _format(options, place))
+        _write_rows(tables, place, _format(options, place), excel_safe=options.excel_safe)
     plots: tuple[Path, ...] = ()
     if options.plots is not None:
         plots = _draw(explained.sample(), options.plots)
@@ -234,10 +237,11 @@ def reason_table(
     return pd.concat([facts, explanation.top(top).to_frame()], axis=1)
 
 
-def _write_rows(tables: Iterator[pd.DataFrame], place: Path | BinaryIO, file_format: str) -> None:
+def _write_rows(
+    tables: Iterator[pd.DataFrame], place: Path | BinaryIO, file_format: str, *, excel_safe: bool
+) -> None:
     first = next(tables)  # a table that cannot be explained must not even begin an output
-    guard = [name for name in first.columns if name.endswith("_value") and name != "base_value"]
-    with writing(place, file_format, guard=guard) as writer:
+    with writing(place, file_format, excel_safe=excel_safe) as writer:
         for table in chain([first], tables):
             writer.write(table if file_format == "csv" else _nested(table))
 
@@ -264,9 +268,11 @@ def _nested(table: pd.DataFrame) -> pd.DataFrame:
     return nested
 
 
-def _write_importance(importance: Importance, place: Path | BinaryIO, file_format: str) -> None:
-    if file_format == "csv":
-        with writing(place, "csv") as writer:
+def _write_importance(
+    importance: Importance, place: Path | BinaryIO, options: ExplainOptions
+) -> None:
+    if _format(options, place) == "csv":
+        with writing(place, "csv", excel_safe=options.excel_safe) as writer:
             writer.write(importance.table())
         return
     text = json.dumps(importance.to_json(), ensure_ascii=False, indent=2) + "\n"

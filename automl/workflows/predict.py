@@ -17,6 +17,7 @@ from automl.data.schema import ParsedTable
 from automl.data.write import format_of, writing
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.search.cores import usable_cores
+from automl.workflows._contract import check_report, reporting
 from automl.workflows._rows import (
     EXPLAINED_CHUNK_ROWS,
     MANY_EXPLAINED_ROWS,
@@ -27,6 +28,7 @@ from automl.workflows._rows import (
     open_predictor,
     refuse_inputs,
     set_threads,
+    tally_of,
     worked_chunks,
 )
 
@@ -43,8 +45,11 @@ class PredictOptions:
     explain: number of reasons per row.  mode: "default", "lenient" (missing columns are scored as
     missing) or "strict" (the first wrong cell or unseen level is an error).
     format: "csv", "parquet" or "jsonl"; None = by the name of the output, else CSV.
+    excel_safe: in CSV, text that a spreadsheet would run as a formula begins with an apostrophe.
+    report: a JSON file for what the table has against the model's schema, also after an error.
     chunk_rows: rows in memory at a time; None = a size that fits what is asked for.
     threads: None = every usable core for many rows, else one.
+    require_digest: what the digest of the bundle must be, where it is given as a path.
     """
 
     proba: bool = False
@@ -52,8 +57,11 @@ class PredictOptions:
     explain: int = 0
     mode: Mode = "default"
     format: str | None = None
+    excel_safe: bool = False
+    report: Path | None = None
     chunk_rows: int | None = None
     threads: int | None = None
+    require_digest: str | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
 
 
@@ -95,13 +103,14 @@ def predict_file(
     Raises ConfigError if the output would replace an input; DataError as the mode asks.
     """
     options = options or PredictOptions()
-    predictor = open_predictor(bundle, options.threads)
+    predictor = open_predictor(bundle, options.threads, options.require_digest)
     place = Path(output) if isinstance(output, str | Path) else output
     if isinstance(place, Path):
         refuse_inputs(place, [data, *([bundle] if isinstance(bundle, str | Path) else [])])
     check_options(predictor, options)
+    check_report(options.report, data, bundle, output=place)
     started = time.perf_counter()
-    tally = Tally()
+    tally = tally_of(predictor)
 
     def score(chunk: Chunk) -> pd.DataFrame:
         if options.explain:  # chunk by chunk: the libraries themselves share it between threads
@@ -120,12 +129,13 @@ def predict_file(
         tally=tally,
         threads=1 if options.explain else options.threads or usable_cores(),
     )
-    # A table that cannot be scored must not even begin an output.
-    first = next(tables)
     file_format = format_of(place if isinstance(place, Path) else None, options.format)
-    with writing(place, file_format, guard=_guarded_names(first, predictor, options)) as writer:
-        for table in chain([first], tables):
-            writer.write(table)
+    with reporting(options.report, tally, data, options.mode):
+        # A table that cannot be scored must not even begin an output.
+        first = next(tables)
+        with writing(place, file_format, excel_safe=options.excel_safe) as writer:
+            for table in chain([first], tables):
+                writer.write(table)
     seconds = time.perf_counter() - started
     return PredictReport(seconds, str(place) if isinstance(place, Path) else None, tally)
 
@@ -216,15 +226,6 @@ def _own_names(predictor: Predictor, options: PredictOptions) -> list[str]:
 
 def _n_reasons(predictor: Predictor, options: PredictOptions) -> int:
     return min(options.explain, len(predictor.columns))
-
-
-def _guarded_names(
-    table: pd.DataFrame, predictor: Predictor, options: PredictOptions
-) -> list[str]:
-    """Output columns whose text comes from the data; labels stay the text of the file."""
-    own = set(_own_names(predictor, options))
-    reasons = {f"reason_{i}_value" for i in range(1, options.explain + 1)}
-    return [name for name in table.columns if name not in own or name in reasons]
 
 
 def _scored(

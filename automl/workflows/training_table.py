@@ -111,6 +111,7 @@ def _read(
         encoding=config.encoding,
         na_values=config.na_value,
         keep_na=config.keep_na,
+        header=config.header,
     )
     table = read(data, options=options, text=(config.target,))
     for note in table.notes:

@@ -318,3 +318,41 @@ def test_a_narrow_encoding_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_text_of_values(write: Callable[[object], str], value: object, text: str) -> None:
     assert write(value) == text
+
+
+OBEYED = "a\x1b[31mred\x07\x9b2J\u202eb\x00c\x7f"
+
+
+def test_rows_on_a_terminal_show_what_it_would_obey(tty: Tty) -> None:
+    stream = Console().stdout_bytes()
+    stream.write(f"x,{OBEYED}\nKöln,2\n".encode())
+    stream.flush()
+    assert not CONTROL.search(tty.getvalue().replace("\n", ""))
+    assert tty.getvalue().splitlines()[0].startswith("x,a\\x1b[31mred")
+    assert tty.getvalue().splitlines()[1] == "Köln,2"
+
+
+def test_rows_in_a_pipe_are_the_bytes_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    monkeypatch.setattr(terminal, "sys", SimpleNamespace(stderr=pipe, stdout=pipe))
+    Console().stdout_bytes().write(OBEYED.encode())
+    assert pipe.buffer.getvalue() == OBEYED.encode()
+
+
+def test_json_holds_escapes_for_controls(capfd: pytest.CaptureFixture[str]) -> None:
+    Console().emit_json({OBEYED: [OBEYED, "Köln"]})
+    out = capfd.readouterr().out
+    assert not CONTROL.search(out.replace("\n", ""))
+    assert json.loads(out) == {OBEYED: [OBEYED, "Köln"]}
+
+
+def test_tracebacks_show_controls(capfd: pytest.CaptureFixture[str]) -> None:
+    terminal.traceback(ValueError(OBEYED))
+    assert not CONTROL.search(capfd.readouterr().err.replace("\n", ""))
+
+
+def test_a_very_long_line_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
+    Console().warn("x" * 1_000_000)
+    err = capfd.readouterr().err
+    assert len(err) < 10_000
+    assert "(1,000,000 characters)" in err

@@ -217,6 +217,38 @@ def test_a_declared_delimiter(write):
     assert cells(read(write("sep=;\na;b,c\n1;2,5\n"))) == {"a": [1], "b,c": ["2,5"]}
 
 
+@pytest.mark.parametrize("line", ['"sep=;"', "SEP=;", "sep=;,,", "sep=;\r"])
+def test_declared_delimiters_as_programs_write_them(write, line):
+    assert cells(read(write(f"{line}\na;b,c\n1;2,5\n"))) == {"a": [1], "b,c": ["2,5"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "names"),
+    [
+        ("x,y\n1,2\n", {"header": False}, ["column_1", "column_2"]),
+        ("1,2\n3,4\n", {"header": True}, ["1", "2"]),
+        ("1,2\n3,4\n", {"known_names": frozenset(["2"])}, ["1", "2"]),
+        ("x,y\n1,2\n", {"nameless": True}, ["column_1", "column_2"]),
+        (
+            "column_2,z\n1,2\n",
+            {"nameless": True, "known_names": frozenset(["column_2"])},
+            ["column_2", "z"],
+        ),
+        ("#x,y\n1,2\n", {"header": False}, ["column_1", "column_2"]),
+    ],
+)
+def test_a_header_as_said_or_known(write, text, options, names):
+    table = read(write(text), options=ReadOptions(**options))
+    assert list(table.frame.columns) == names
+    assert len(table.frame) == (2 if "column_1" in names and "#" not in text else 1)
+
+
+def test_blank_lines_of_blanks_in_a_long_file(write):
+    path = write("a,b\n" + "1,2\n" * 300_000 + "  \n" + "3,4\n" * 300_000)
+    sizes = [len(table.frame) for table in read_chunks(path, chunk_rows=250_000)]
+    assert sizes == [250_000, 250_000, 100_000]
+
+
 def test_a_last_delimiter_in_every_row(write):
     expected = {"a": [1, 3], "b": [2, 4]}
     assert cells(read(write("a,b\n1,2,\n3,4,\n"))) == expected

@@ -289,3 +289,29 @@ def test_typed_files_without_rows(refused):
 )
 def test_json_lines_that_are_wrong(refused, content, words):
     assert words in refused(content, "t.jsonl").message
+
+
+def test_a_broken_letter_in_utf8_is_no_other_encoding(refused):
+    text = "name,b\nKöln,1\nZürich,2\n".encode() * 3 + b"K\xc3ln,3\n"
+    assert "is not UTF-8 text: line 10 holds the bytes C3 6C" in refused(text).message
+
+
+def test_a_comment_inside_of_the_table(refused):
+    error = refused("a,b\n1,2\n# a remark\n3,4\n")
+    assert "row 2 (line 3) has 1 field, expected 2" in error.message
+    assert "Comments are skipped only before the table" in error.hint
+
+
+def test_an_open_quote_is_suspected(refused):
+    error = refused('a,b\n1,2\n3,"4\n5",6\n7,8\n')
+    assert "row 2 (line 3) has 3 fields" in error.message
+    assert "a quote that is opened and never closed" in error.hint
+
+
+def test_an_empty_quoted_line_is_a_short_row(refused):
+    assert "row 2 (line 3) has 1 field, expected 2" in refused('a,b\n1,2\n""\n3,4\n').message
+
+
+def test_text_behind_a_closing_quote_where_quotes_are_escaped(refused):
+    text = 'a|b\n"x\\"y"|1\n"x"\\"y|2\n' + '"p\\"|q"|3\n' * 20
+    assert "line 3: a cell goes on behind its closing quote" in refused(text).message

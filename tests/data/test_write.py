@@ -52,4 +52,4 @@ def test_types_that_arrow_writes_otherwise_are_left_to_pandas(tmp_path: Path):
 
 def test_guarded_text_of_a_plain_table_is_quoted_after_the_apostrophe():
     frame = pd.DataFrame({"a": pd.Series(['=1+"2"', "ok"], dtype="str"), "x": [1.5, 2.0]})
-    assert written([frame], guard=["a"]) == b'a,x\n"\'=1+""2""",1.5\nok,2\n'
+    assert written([frame], excel_safe=True) == b'a,x\n"\'=1+""2""",1.5\nok,2\n'

@@ -18,6 +18,7 @@ from automl.data.schema import Column, Drop, Kind, Schema
 from automl.errors import BundleError
 from automl.features.matrix import Matrix
 from automl.features.preprocess import Preprocessor
+from automl.model import bundle as bundle_module
 from automl.model.bundle import MemberFiles, write_bundle
 from automl.model.link import Link
 from automl.model.predictor import FoldBooster, Member, Predictor
@@ -74,6 +75,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> SumEngine:
         return sums if name == "sums" else real(package, name, attribute)
 
     monkeypatch.setattr(plugins, "load", load)
+    # Another process would not find it.
+    monkeypatch.setattr(bundle_module, "known_as", lambda digest: "fit")
     return sums
 
 

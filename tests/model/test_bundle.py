@@ -293,12 +293,14 @@ def test_deep_and_large_json_is_refused(bundle, monkeypatch):
     path = bundle / "manifest.json"
     good = path.read_bytes()
     path.write_bytes(b"[" * 200_000)
-    with pytest.raises(BundleError, match="not complete JSON"):
+    with pytest.raises(BundleError, match="nested more than 40 deep"):
         load_bundle(bundle)
     path.write_bytes(good)
-    monkeypatch.setattr(manifest_module, "_MAX_JSON", 100)
-    with pytest.raises(BundleError, match="is larger than"):
-        load_bundle(bundle)
+    for name, most in (("_MAX_MANIFEST", 100), ("_MAX_SCORED", 1000), ("_MAX_TOTAL", 1000)):
+        with monkeypatch.context() as patch:
+            patch.setattr(manifest_module, name, most)
+            with pytest.raises(BundleError, match="is larger than"):
+                load_bundle(bundle)
 
 
 def test_floats_survive_exactly():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from automl.cli.commands._cells import chosen_mode, mode_options, say_cells
+from automl.cli.commands._cells import chosen_mode, mode_options, report_option, say_cells
 from automl.cli.options import (
     console_options,
+    digest_option,
     json_option,
     reading_options,
     reading_settings,
@@ -30,7 +32,9 @@ _MAX_CLASSES = 20
 @click.option("-m", "--metric", "metrics", multiple=True, metavar="M", help="Measure only M")
 @click.option("--weight-column", metavar="COLUMN", help="Weigh the rows  [as in training]")
 @mode_options
+@report_option
 @click.option("--threads", type=int, metavar="N", help="Use N threads  [by rows and cores]")
+@digest_option
 @seed_option
 @reading_options
 @json_option
@@ -42,10 +46,13 @@ def command(
     weight_column: str | None,
     lenient: bool,
     strict: bool,
+    validation_report: Path | None,
     threads: int | None,
+    require_digest: str | None,
     seed: int,
     delimiter: str | None,
     encoding: str | None,
+    header: bool | None,
     as_json: bool,
     console: Console,
 ) -> None:
@@ -62,14 +69,16 @@ def command(
     from automl.data.read import ReadOptions
     from automl.workflows.evaluate import EvaluateOptions, evaluate
 
-    found = reading_settings(delimiter, encoding)
+    found = reading_settings(delimiter, encoding, header)
     options = EvaluateOptions(
         metrics=metrics,
         weight_column=weight_column,
+        report=validation_report,
         mode=chosen_mode(lenient=lenient, strict=strict),
         threads=threads,
+        require_digest=require_digest,
         seed=seed,
-        read=ReadOptions(delimiter=found["delimiter"], encoding=found["encoding"]),
+        read=ReadOptions(**found),
     )
     evaluation = evaluate(bundle, data, options=options)
     say_cells(console, evaluation.cells)

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from automl.cli.commands._cells import chosen_mode, mode_options, say_cells
-from automl.cli.options import console_options, reading_options, reading_settings
+from automl.cli.commands._cells import chosen_mode, excel_option, mode_options, say_cells
+from automl.cli.options import (
+    console_options,
+    digest_option,
+    reading_options,
+    reading_settings,
+)
 
 if TYPE_CHECKING:
     from automl.cli.console import Console
@@ -23,8 +28,10 @@ if TYPE_CHECKING:
 @click.option("--format", "file_format", metavar="csv|json", help="Choose the output format")
 @click.option("-o", "--output", metavar="FILE", help="Write a .csv or .json file  [stdout]")
 @click.option("--plots", metavar="DIR", help="Draw PNG plots into DIR; rows only with --output")
+@excel_option
 @mode_options
 @click.option("--threads", type=int, metavar="N", help="Use N threads  [by rows and cores]")
+@digest_option
 @reading_options
 @console_options
 def command(
@@ -36,11 +43,14 @@ def command(
     file_format: str | None,
     output: str | None,
     plots: str | None,
+    excel_safe: bool,
     lenient: bool,
     strict: bool,
     threads: int | None,
+    require_digest: str | None,
     delimiter: str | None,
     encoding: str | None,
+    header: bool | None,
     console: Console,
 ) -> None:
     """Explain the predictions of BUNDLE for the rows of DATA.
@@ -60,16 +70,18 @@ def command(
     from automl.data.read import ReadOptions
     from automl.workflows.explain import ExplainOptions, explain_file
 
-    found = reading_settings(delimiter, encoding)
+    found = reading_settings(delimiter, encoding, header)
     options = ExplainOptions(
         top=top,
         rows=rows,
         format=file_format,
         importance=importance,
         plots=None if plots is None else Path(plots),
+        excel_safe=excel_safe,
         mode=chosen_mode(lenient=lenient, strict=strict),
         threads=threads,
-        read=ReadOptions(delimiter=found["delimiter"], encoding=found["encoding"]),
+        require_digest=require_digest,
+        read=ReadOptions(**found),
     )
     place = Path(output) if output is not None else None
     to_stdout = place is None and plots is None

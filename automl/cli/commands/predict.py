@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from automl.cli.commands._cells import chosen_mode, mode_options, say_cells
-from automl.cli.options import console_options, reading_options, reading_settings
+from automl.cli.commands._cells import (
+    chosen_mode,
+    excel_option,
+    mode_options,
+    report_option,
+    say_cells,
+)
+from automl.cli.options import (
+    console_options,
+    digest_option,
+    reading_options,
+    reading_settings,
+)
 
 if TYPE_CHECKING:
     from automl.cli.console import Console
@@ -26,9 +37,12 @@ if TYPE_CHECKING:
 @click.option("--proba", is_flag=True, help="Add a probability per class")
 @click.option("--keep", multiple=True, metavar="COLUMNS", help="Carry columns along; a,b or all")
 @click.option("--explain", type=int, default=0, metavar="K", help="Add the K strongest reasons")
+@excel_option
 @mode_options
+@report_option
 @click.option("--chunk-rows", type=int, metavar="N", help="Hold N rows in memory at a time")
 @click.option("--threads", type=int, metavar="N", help="Use N threads  [by rows and cores]")
+@digest_option
 @reading_options
 @console_options
 def command(
@@ -39,12 +53,16 @@ def command(
     proba: bool,
     keep: tuple[str, ...],
     explain: int,
+    excel_safe: bool,
     lenient: bool,
     strict: bool,
+    validation_report: Path | None,
     chunk_rows: int | None,
     threads: int | None,
+    require_digest: str | None,
     delimiter: str | None,
     encoding: str | None,
+    header: bool | None,
     console: Console,
 ) -> None:
     """Score the rows of DATA with BUNDLE.
@@ -53,9 +71,9 @@ def command(
     for each class (--proba), and `reason_<i>`, `reason_<i>_value`, `reason_<i>_contribution`
     (--explain). A kept column that has one of these names gets `_input` behind its name.
 
-    A cell of the wrong type is scored as missing and reported. In CSV, text of kept columns
-    and reason values that a spreadsheet would run as a formula begins with an apostrophe;
-    predictions are always the label as it was in the training data.
+    A cell of the wrong type is scored as missing and named; --validation-report lists what else
+    the table has against the schema. Kept cells and labels are written as they are; with
+    --excel-safe, text in CSV that a spreadsheet would run as a formula gets an apostrophe.
 
     \b
     Example:
@@ -64,16 +82,19 @@ def command(
     from automl.data.read import ReadOptions
     from automl.workflows.predict import PredictOptions, predict_file
 
-    found = reading_settings(delimiter, encoding)
+    found = reading_settings(delimiter, encoding, header)
     options = PredictOptions(
         proba=proba,
         keep=keep,
         explain=explain,
+        excel_safe=excel_safe,
+        report=validation_report,
         mode=chosen_mode(lenient=lenient, strict=strict),
         format=file_format,
         chunk_rows=chunk_rows,
         threads=threads,
-        read=ReadOptions(delimiter=found["delimiter"], encoding=found["encoding"]),
+        require_digest=require_digest,
+        read=ReadOptions(**found),
     )
     place = console.stdout_bytes() if output is None else Path(output)
     report = predict_file(bundle, data, place, options=options)

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from automl.data.sources._text import Text
+from automl.data.sources.base import ReadOptions
 from automl.errors import ConfigError, DataError
 
 # In order of preference between delimiters that explain the sample equally well.
 DELIMITERS = ("\t", ";", "|", ",")
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "vertical bar", " ": "space"}
+# What Excel writes, and wants, in the first line of a file with another delimiter than its own.
+_SEPARATOR_LINE = re.compile(r'("?)sep=(.)\1,*', re.IGNORECASE)
 _SAMPLE_CHARACTERS = 1 << 18
 _SAMPLE_LIMIT = 1 << 26
 _SAMPLE_RECORDS = 500
@@ -51,11 +54,12 @@ class Dialect:
         return _NAMES.get(self.delimiter, repr(self.delimiter))
 
 
-def find_dialect(text: Text, delimiter: str | None = None) -> Dialect:
-    """The dialect of `text`; `delimiter` is taken as given.
+def find_dialect(text: Text, options: ReadOptions) -> Dialect:
+    """The dialect of `text`; the delimiter and the header of `options` are taken as given.
 
     Raises ConfigError for an impossible delimiter, DataError for a file without any row.
     """
+    delimiter = options.delimiter
     if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii()):
         raise ConfigError(
             f"The delimiter {delimiter!r} is not a single ASCII character.",
@@ -64,7 +68,7 @@ def find_dialect(text: Text, delimiter: str | None = None) -> Dialect:
     if delimiter is not None and delimiter in "\"'\r\n":
         raise ConfigError(f"{delimiter!r} cannot be a delimiter.", hint="Use ',', ';' or '|'.")
     with any_field_size():
-        return _find(text, delimiter)
+        return _find(text, options)
 
 
 def records(lines: Iterator[str], dialect: Dialect) -> Iterator[tuple[int, int, Record]]:
@@ -72,15 +76,24 @@ def records(lines: Iterator[str], dialect: Dialect) -> Iterator[tuple[int, int, 
 
     A blank line is none, except that it is an empty cell in a table known to have one column.
     """
+    last = ""
+
+    def watched() -> Iterator[str]:
+        nonlocal last
+        for line in lines:
+            last = line
+            yield line
+
     reader = csv.reader(
-        lines,
+        watched(),
         delimiter=dialect.delimiter,
         quotechar=dialect.quote,
         escapechar=dialect.escape,
     )
     start = 0
     for fields in reader:
-        if dialect.width == 1 or (fields and (len(fields) > 1 or fields[0].strip())):
+        # A line of two quotes is a row with an empty cell.
+        if dialect.width == 1 or len(fields) > 1 or last.strip():
             yield start, reader.line_num, fields or [""]
         start = reader.line_num
 
@@ -106,10 +119,10 @@ class _Fit:
     n_quoted: int = 0  # cells wrapped in the quote, properly under this delimiter
 
 
-def _find(text: Text, delimiter: str | None) -> Dialect:
+def _find(text: Text, options: ReadOptions) -> Dialect:
     lines, complete = _sample(text)
     skipped, declared = _preamble(lines)
-    delimiter = delimiter or declared
+    delimiter = options.delimiter or declared
     known = (delimiter,) if delimiter else DELIMITERS
     fits = [_fit(lines[skipped:], mark, complete) for mark in known]
     found = max(fits, key=lambda fit: (fit.share, fit.n_quoted))
@@ -118,14 +131,16 @@ def _find(text: Text, delimiter: str | None) -> Dialect:
     if not found.records:
         raise DataError(f"{text.origin.name} has no rows.", hint="Give a table with rows in it.")
     preamble: tuple[str, ...] = ()
-    if skipped and _comment_is_header(lines[skipped - 1], found):
+    may_be_header = skipped and options.header is not False
+    if may_be_header and _comment_is_header(lines[skipped - 1], found):
         skipped -= 1
         header = lines[skipped].lstrip().removeprefix("#")
         found = _fit([header, *lines[skipped + 1 :]], found.dialect.delimiter, complete)
         preamble = ("the line that begins with '#' was taken as the header",)
     elif skipped:
         preamble = (f"skipped {skipped} line{'s' * (skipped > 1)} before the table",)
-    return _with_header(found, lines, skipped, preamble)
+    is_data = _first_is_data(found, options)
+    return _with_header(found, lines, skipped, preamble, is_data=is_data)
 
 
 def _sample(text: Text) -> tuple[list[str], bool]:
@@ -150,9 +165,9 @@ def _preamble(lines: Sequence[str]) -> tuple[int, str | None]:
     """How many lines before the table hold nothing or a comment; the delimiter if one says so."""
     declared = None
     for number, line in enumerate(lines):
-        stated = re.fullmatch(r"sep=(.)", line.strip("\r\n")) if number == 0 else None
+        stated = _SEPARATOR_LINE.fullmatch(line.strip("\r\n")) if number == 0 else None
         if stated:
-            declared = stated[1]
+            declared = stated[2]
         elif line.strip() and not _is_comment(line):
             return number, declared
     if any(line.strip() for line in lines):
@@ -216,7 +231,7 @@ def _quote(lines: Sequence[str], delimiter: str) -> tuple[str, int]:
 
     It is ' only if cells are wrapped in it, always properly, and none in ".
     """
-    sample = "".join(lines[: _SAMPLE_RECORDS * 2])
+    sample = "".join(lines[: _SAMPLE_RECORDS * 2])[: 4 * _SAMPLE_CHARACTERS]
     n_double = _wrapped(sample, delimiter, '"')[0] if '"' in sample else 0
     if n_double or "'" not in sample:
         return '"', n_double
@@ -235,8 +250,21 @@ def _wrapped(sample: str, delimiter: str, quote: str) -> tuple[int, int]:
     return len(wrapped), len(wrapped) + len(opened)
 
 
+def _first_is_data(found: _Fit, options: ReadOptions) -> bool:
+    """Whether the first record is a row: as said, else unless it holds a known or any name."""
+    if options.header is not None:
+        return not options.header
+    first, rest = found.records[0], found.records[1:]
+    if options.known_names.intersection(cell.strip() for cell in first):
+        return False
+    if options.nameless:
+        return True
+    counted = _is_counted(first) and any(not _is_counted(row) for row in rest)
+    return _is_data(first) and not counted
+
+
 def _with_header(
-    found: _Fit, lines: Sequence[str], skipped: int, preamble: tuple[str, ...]
+    found: _Fit, lines: Sequence[str], skipped: int, preamble: tuple[str, ...], *, is_data: bool
 ) -> Dialect:
     """The dialect with what the first record and the widths of the others say."""
     first, rest = found.records[0], found.records[1:]
@@ -247,8 +275,7 @@ def _with_header(
         notes.append(f"cells are quoted with {dialect.quote}")
     if dialect.escape:
         notes.append("quotes inside cells are escaped with a backslash")
-    counted = _is_counted(first) and any(not _is_counted(row) for row in rest)
-    if _is_data(first) and not counted:
+    if is_data:
         width = found.dialect.width if rest else len(first)
         notes.append("no header: the columns are named column_1, column_2, …")
         extra = int(width > 1 and all(not row[-1].strip() for row in found.records))

@@ -66,6 +66,11 @@ class Origin:
         return "The input on stdin" if self.path == "-" else repr(self.path)
 
     @property
+    def stored_path(self) -> str | None:
+        """The path of the file that holds the bytes; None if they were piped in."""
+        return self.path if self._spool is None else None
+
+    @property
     def suffix(self) -> str:
         name = Path(self.path).name.lower()
         for ending in _COMPRESSED_SUFFIXES:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TextIO, cast
+
+import pyarrow as pa
 
 from automl.data.sources._foreign import looks_binary, refuse_foreign
 from automl.data.sources._origin import Origin
@@ -21,8 +27,16 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ASCII = bytes(range(128))
+_UTF8_LETTER = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+# In Western text that is not UTF-8, one letter beyond ASCII in so many may look like UTF-8.
+_CHANCE = 20
 _TAIL = 64  # characters kept from the end of the text
 _WITHOUT_BOM = {"utf-8": "utf-8-sig"}
+# Text that is not in a file as UTF-8 is kept in memory up to this size.
+_MEMORY_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,50 @@ class Text:
             while skip > 0:
                 skip -= len(stream.read(min(skip, _BLOCK_BYTES)))
             yield stream
+
+    @contextmanager
+    def open_native(self, skip: int = 0) -> Iterator[pa.NativeFile]:
+        """What `open_utf8` gives as a file of Arrow's own.
+
+        Arrow reads ahead in threads. If they had to call Python for the bytes, a process that
+        ends early, as after an error in the first rows, could be aborted by them.
+        """
+        path, is_utf8 = self.origin.stored_path, self.encoding in ("utf-8", "utf-8-sig", "ascii")
+        if path is None or not is_utf8:
+            with self.open_utf8(skip) as stream, _copied(stream) as copy:
+                yield copy
+            return
+        if self.origin.head.startswith(codecs.BOM_UTF8):
+            skip += len(codecs.BOM_UTF8)
+        with pa.OSFile(path) as file:
+            if self.origin.compression is None:
+                file.seek(skip)
+                yield file
+                return
+            with pa.CompressedInputStream(file, self.origin.compression) as stream:
+                while skip > 0:
+                    skip -= len(stream.read(min(skip, _BLOCK_BYTES)))
+                yield stream
+
+
+@contextmanager
+def _copied(stream: BinaryIO) -> Iterator[pa.NativeFile]:
+    """The rest of `stream`, in memory or in a temporary file."""
+    block = stream.read(_MEMORY_BYTES)
+    more = stream.read(1)
+    if not more:
+        yield pa.BufferReader(block)
+        return
+    number, path = tempfile.mkstemp(prefix="automl-", suffix=".csv")
+    try:
+        with os.fdopen(number, "wb") as copy:
+            copy.write(block + more)
+            del block
+            shutil.copyfileobj(stream, copy, _BLOCK_BYTES)
+        with pa.OSFile(path) as file:
+            yield file
+    finally:
+        os.unlink(path)
 
 
 class _Recoded(io.RawIOBase):
@@ -132,10 +190,16 @@ def _known_encoding(encoding: str) -> str:
 
 
 def _as_western(origin: Origin, wrong: _Undecodable) -> Text:
+    n_valid, n_high = 0, 0
     with origin.open() as stream:
         while block := stream.read(_BLOCK_BYTES):
             if looks_binary(block):
                 raise _binary(origin)
+            valid = _UTF8_LETTER.findall(block)
+            n_valid += len(valid)
+            n_high += len(block.translate(None, _ASCII)) - sum(map(len, valid))
+    if n_valid * _CHANCE > n_high:  # UTF-8 with a broken letter, or two encodings in one file
+        raise wrong
     try:
         text = _decoded(origin, "cp1252")
     except _Undecodable:

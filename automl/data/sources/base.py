@@ -35,6 +35,9 @@ class ReadOptions:
     decimal: "," makes cells such as `3,5` of delimited text numbers; "." or None leaves them text.
     na_values: further cells that mean "missing".
     keep_na: only the empty cell and `na_values` are missing; "NA" is a text like any other.
+    header: whether the first row of delimited text holds the names of its columns.
+    known_names: names that the columns may have; a first row that holds one is a header.
+    nameless: such tables have no header; a first row without a known name is data.
     """
 
     delimiter: str | None = None
@@ -42,6 +45,9 @@ class ReadOptions:
     decimal: str | None = None
     na_values: tuple[str, ...] = ()
     keep_na: bool = False
+    header: bool | None = None
+    known_names: frozenset[str] = frozenset()
+    nameless: bool = False
 
     @property
     def markers(self) -> tuple[str, ...]:

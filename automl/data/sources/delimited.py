@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import pandas as pd
@@ -33,25 +35,25 @@ class Delimited:
 
     def read(self, origin: Origin, request: Request) -> Piece:
         layout = _Layout.of(origin, request)
-        for block_size in _BLOCKS:
+        attempt = _Attempt()
+        while True:
             try:
-                with layout.text.open_utf8(layout.dialect.start) as stream:
-                    table = arrow_csv.read_csv(
-                        pa.PythonFile(stream, "r"), **layout.arrow_options(block_size)
-                    )
+                with layout.text.open_native(layout.dialect.start) as stream:
+                    table = arrow_csv.read_csv(stream, **layout.arrow_options(attempt))
                 break
             except pa.ArrowInvalid as error:
-                layout.raise_unless_too_long(error, block_size)
+                attempt = layout.next_attempt(attempt, error)
         table = layout.without_spare(table)
         layout.check_rows(table.num_rows)
         layout.check_end(table)
+        deque(layout.check_escapes(table.to_batches()), maxlen=0)
         return layout.piece(table)
 
     def iterate(self, origin: Origin, request: Request, chunk_rows: int) -> Iterator[Piece]:
         layout = _Layout.of(origin, request)
         n_rows = 0
         pending: list[Any] = []
-        for batch in _batches(layout):
+        for batch in layout.check_escapes(_batches(layout)):
             n_rows += batch.num_rows
             pending.append(batch)
             while sum(part.num_rows for part in pending) > chunk_rows + layout.n_spare:
@@ -68,15 +70,26 @@ class Delimited:
 SOURCE = Delimited()
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """How Arrow is asked to read the rows; what it refuses is tried once more in another way.
+
+    block: index of a size in `_BLOCKS`.  blanks: lines of nothing but blanks are left out.
+    """
+
+    block: int = 0
+    blanks: bool = False
+
+
 def _batches(layout: _Layout) -> Iterator[Any]:
-    """The record batches of the file; a longer block is begun where a row did not fit."""
+    """The record batches of the file; a new attempt goes on behind the rows that were given."""
     n_given = 0
-    for block_size in _BLOCKS:
+    attempt = _Attempt()
+    while True:
         n_skip = n_given
         try:
-            with layout.text.open_utf8(layout.dialect.start) as stream:
-                source = pa.PythonFile(stream, "r")
-                for batch in arrow_csv.open_csv(source, **layout.arrow_options(block_size)):
+            with layout.text.open_native(layout.dialect.start) as stream:
+                for batch in arrow_csv.open_csv(stream, **layout.arrow_options(attempt)):
                     skipped = min(n_skip, batch.num_rows)
                     n_skip -= skipped
                     rows = batch.slice(skipped)
@@ -85,7 +98,7 @@ def _batches(layout: _Layout) -> Iterator[Any]:
                         yield rows
             return
         except pa.ArrowInvalid as error:
-            layout.raise_unless_too_long(error, block_size)
+            attempt = layout.next_attempt(attempt, error)
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ class _Layout:
                 f"The decimal mark {options.decimal!r} is unknown.", hint="Use '.' or ','."
             )
         text = read_text(origin, options.encoding)
-        dialect = find_dialect(text, options.delimiter)
+        dialect = find_dialect(text, options)
         headers = dialect.header or tuple([""] * dialect.n_columns)
         names, notes = unique_names(headers)
         if dialect.header is None:
@@ -128,19 +141,24 @@ class _Layout:
             return table
         return table.slice(0, n_rows - 1)
 
-    def arrow_options(self, block_size: int) -> dict[str, Any]:
+    def arrow_options(self, attempt: _Attempt) -> dict[str, Any]:
         """All columns as strings, called by their position; missing markers null."""
         columns = [str(i) for i in range(self.dialect.width)]
         quoted = self.dialect.quote in self.text.quotes
         return {
-            "read_options": arrow_csv.ReadOptions(column_names=columns, block_size=block_size),
+            "read_options": arrow_csv.ReadOptions(
+                column_names=columns,
+                block_size=_BLOCKS[attempt.block],
+                # What is called back in Python must not be called by threads that read ahead.
+                use_threads=not attempt.blanks,
+            ),
             "parse_options": arrow_csv.ParseOptions(
                 delimiter=self.dialect.delimiter,
                 quote_char=self.dialect.quote if quoted else False,
                 escape_char=self.dialect.escape or False,
                 newlines_in_values=quoted,
                 ignore_empty_lines=self.dialect.width > 1,
-                invalid_row_handler=_skip_blank,
+                invalid_row_handler=_skip_blank if attempt.blanks else None,
             ),
             "convert_options": arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.string()),
@@ -150,21 +168,24 @@ class _Layout:
             ),
         }
 
-    def raise_unless_too_long(self, error: Exception, block_size: int) -> None:
-        """Returns only if a row was too long for the block and a longer one can be tried."""
+    def next_attempt(self, attempt: _Attempt, error: Exception) -> _Attempt:
+        """Another way to read what Arrow refused with `error`; DataError if there is none."""
         if "Empty CSV file" in str(error):
             self.check_rows(0)
-        if "straddl" not in str(error):
-            self.raise_ragged()
+        if "straddl" in str(error):
+            if attempt.block + 1 < len(_BLOCKS):
+                return replace(attempt, block=attempt.block + 1)
             raise DataError(
-                f"{self.text.origin.name} cannot be read as a table: {error}.",
-                hint="Check the delimiter and the quotes.",
-            ) from error
-        if block_size == _BLOCKS[-1]:
-            raise DataError(
-                f"{self.text.origin.name} has a row of more than {block_size >> 20} MiB.",
+                f"{self.text.origin.name} has a row of more than {_BLOCKS[-1] >> 20} MiB.",
                 hint="Look for a quote that is opened and never closed.",
             ) from error
+        if not attempt.blanks:
+            return replace(attempt, blanks=True)
+        self.raise_ragged()
+        raise DataError(
+            f"{self.text.origin.name} cannot be read as a table: {error}.",
+            hint="Check the delimiter and the quotes.",
+        ) from error
 
     def raise_ragged(self) -> None:
         """Reads the file again, slowly, to name the first row that is too short or too long."""
@@ -187,18 +208,22 @@ class _Layout:
 
     def _ragged(self, row: int, line: int, fields: list[str]) -> DataError:
         n_found, n_expected = len(fields), self.dialect.n_columns
-        hint = (
-            f"Put cells that contain the delimiter ({self.dialect.spoken}) into quotes."
-            if n_found > n_expected
-            else "Complete the row, or look for a quote that is opened and never closed."
-        )
-        if n_expected == 1:
-            hint = "Is the first line a title? Remove it, or name the delimiter."
         return DataError(
             f"{self.text.origin.name}, row {row} (line {line}) has {n_found} "
             f"field{'s' * (n_found > 1)}, expected {n_expected}.",
-            hint=hint,
+            hint=self._ragged_hint(fields),
         )
+
+    def _ragged_hint(self, fields: list[str]) -> str:
+        if self.dialect.n_columns == 1:
+            return "Is the first line a title? Remove it, or name the delimiter."
+        if fields[0].lstrip().startswith("#"):
+            return "Comments are skipped only before the table: remove this line."
+        if any("\n" in field for field in fields):
+            return "Look for a quote that is opened and never closed: a cell goes over lines here."
+        if len(fields) > self.dialect.n_columns:
+            return f"Put cells that contain the delimiter ({self.dialect.spoken}) into quotes."
+        return "Complete the row, or look for a quote that is opened and never closed."
 
     def check_rows(self, n_rows: int) -> None:
         if n_rows == 0:
@@ -220,6 +245,30 @@ class _Layout:
                 f"{start!r}.",
                 hint="Close the quote.",
             )
+
+    def check_escapes(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches, compared with what Python's csv module reads where quotes are escaped.
+
+        A backslash behind a closing quote has no meaning that readers agree on.
+        """
+        if self.dialect.escape is None:
+            yield from batches
+            return
+        markers = frozenset(self.request.options.markers)
+        with self.text.open() as stream, any_field_size():
+            for _ in range(self.dialect.lines):
+                stream.readline()
+            rows = records(stream, self.dialect)
+            for batch in batches:
+                cells = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                for row, (start, _, fields) in zip(cells, rows, strict=False):
+                    if not all(map(_agree, row, fields, repeat(markers))):
+                        raise DataError(
+                            f"{self.text.origin.name}, line {self.dialect.lines + start + 1}: "
+                            "a cell goes on behind its closing quote.",
+                            hint="Put a backslash before every quote inside of a cell.",
+                        )
+                yield batch
 
     def piece(self, table: Any) -> Piece:
         """The columns of an Arrow table of strings, cleaned and typed as asked for."""
@@ -255,6 +304,10 @@ class _Layout:
             return column
         numbers = text_cells.to_numbers(column)
         return column if numbers is None else numbers
+
+
+def _agree(cell: str | None, field: str, markers: frozenset[str]) -> bool:
+    return field in markers if cell is None else cell == field
 
 
 def _skip_blank(row: Any) -> str:
