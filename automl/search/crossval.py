@@ -36,9 +36,9 @@ from automl.task import Objective, Task
 Floats = NDArray[np.float64]
 PLAIN = "plain"
 # Of recipes' matrices and of binned data that a worker keeps, each.
-_CACHE_BYTES = 100_000_000
+_CACHE_BYTES = 200_000_000
 _LOOK_SECONDS = 0.05  # between looks at the folder of a fold that trains
-_LEAST_CACHED, _MOST_CACHED = 3, 64
+_LEAST_CACHED, _MOST_CACHED = 1, 64
 
 
 def load_engine(name: str) -> Engine:
@@ -248,21 +248,26 @@ class FoldTrainer:
         recipe = task["recipe"]
         key = (task["engine"], recipe, -2 if recipe == PLAIN else split)
         if key not in self._prepared:
+            self._make_room(self._prepared)
             fitted, matrix = None, self.data.matrix
             if recipe != PLAIN:
                 fitted, matrix = self._recipe(recipe, split, train)
             engine = load_engine(task["engine"])
             prepared = engine.prepare(matrix, self.data.y, self.data.weight, setup=setup)
             self._prepared[key] = (prepared, fitted)
-            while len(self._prepared) > self._cache_size:
-                self._prepared.popitem(last=False)
         self._prepared.move_to_end(key)
         return self._prepared[key]
+
+    def _make_room(self, cache: OrderedDict[Any, Any]) -> None:
+        """Forget the oldest before another is made, so that a large table is never held twice."""
+        while len(cache) >= self._cache_size:
+            cache.popitem(last=False)
 
     def _recipe(self, name: str, split: int, train: IntArray) -> tuple[FittedRecipe, Matrix]:
         """The recipe fitted on the training rows of `split` (-1 = all rows), and its matrix."""
         key = (name, split)
         if key not in self._recipes:
+            self._make_room(self._recipes)
             self._recipes[key] = fit_recipe(
                 name,
                 self.data.plans[name],
@@ -278,8 +283,6 @@ class FoldTrainer:
                     trained=self._trained_for,
                 ),
             )
-            while len(self._recipes) > self._cache_size:
-                self._recipes.popitem(last=False)
         self._recipes.move_to_end(key)
         return self._recipes[key]
 
