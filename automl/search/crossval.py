@@ -255,6 +255,8 @@ class FoldTrainer:
             engine = load_engine(task["engine"])
             prepared = engine.prepare(matrix, self.data.y, self.data.weight, setup=setup)
             self._prepared[key] = (prepared, fitted)
+            if matrix.values.nbytes > _CACHE_BYTES:
+                self._recipes.clear()  # training needs the bins only
         self._prepared.move_to_end(key)
         return self._prepared[key]
 
