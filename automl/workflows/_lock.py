@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
 
 if os.name == "nt":
     import msvcrt
@@ -19,7 +18,7 @@ else:
 
 
 class FolderLock:
-    """A context manager around a lock on a file; `take` is False where another process has it.
+    """A lock on a file; `take` is False where another process has it.
 
     However a process ends, the system frees its lock.
     """
@@ -57,14 +56,3 @@ class FolderLock:
             return os.path.samestat(os.fstat(file), self._path.stat())
         except FileNotFoundError:
             return False
-
-    def __enter__(self) -> FolderLock:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.free()
