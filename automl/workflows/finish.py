@@ -24,7 +24,14 @@ from automl.search.race import Race
 from automl.search.scoring import mean_score, spread_of
 from automl.search.select import Choice, choose
 from automl.search.setup import Goal
-from automl.search.ship import GRACE, BlendShap, blend_shap, fold_members, refit_members
+from automl.search.ship import (
+    GRACE,
+    MAX_EXPLAINED_ROWS,
+    BlendShap,
+    blend_shap,
+    fold_members,
+    refit_members,
+)
 from automl.search.store import RunData
 from automl.workflows import result as files
 from automl.workflows.output import RunFolder
@@ -35,8 +42,6 @@ from automl.workflows.training_table import TrainingTable
 
 # Rows explained where no clock limits them; a fixed number, so that the bundle is reproducible.
 EXPLAINED_ROWS = 500
-# With a clock there may be more; means over more rows than this do not change.
-MAX_EXPLAINED_ROWS = 2000
 # A shipped model that the clock cut before this many trees is hardly more than the baseline.
 _LEAST_TREES = 5
 
@@ -226,7 +231,7 @@ class Finish:
         for j, index in enumerate(used):
             cells = parsed.values[index]
             if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-                numbers[:, j] = cells[shap.rows]
+                numbers[:, j] = cells[: len(shap.rows)]
         classes = self.table.target.classes
         outputs = classes if values.shape[2] > 1 else (classes[1:] or ("prediction",))
         return Importance(

@@ -14,6 +14,7 @@ import pandas as pd
 from automl import plugins
 from automl.budget import Budget
 from automl.config import FitConfig
+from automl.data.read import give_back_memory
 from automl.data.splits import Folds
 from automl.errors import ConfigError
 from automl.features.matrix import Matrix
@@ -120,6 +121,8 @@ def _fit(
         goal = _goal(table, config, ledger)
         engines = _able(engines, goal)
         preprocessor, run_data, folds = _prepare(table, goal, config, executor)
+        table = table.only_explained(config.seed)
+        give_back_memory()
         if earlier is None:
             goal, run_data = settle_scale(
                 goal, run_data, config, engines, executor, run.path / "scale", budget, ledger

@@ -14,7 +14,6 @@ import numpy as np
 from automl.budget import Budget
 from automl.config import FitConfig
 from automl.data.splits import Folds
-from automl.engines.base import TableSize
 from automl.errors import ConfigError
 from automl.ledger import Ledger
 from automl.search.baseline import baseline_margins, objective_losses
@@ -138,15 +137,7 @@ class Plan:
         return replace(data, splits=folds.splits, inner_stop=inner_stop(folds)), folds
 
     def _guess(self, data: RunData) -> float:
-        return fold_seconds(self._size(data), data.n_outputs)
-
-    def _size(self, data: RunData) -> TableSize:
-        return TableSize(
-            n_rows=data.matrix.n_rows,
-            n_features=data.matrix.n_features,
-            n_categorical=len(data.matrix.categorical),
-            n_classes=data.n_classes,
-        )
+        return fold_seconds(data.size, data.n_outputs)
 
     # -- the race -------------------------------------------------------------------------------
 
@@ -162,7 +153,7 @@ class Plan:
         """The race over portfolio and studies, ready to run."""
         self._data, goal = data, self._goal
         refit = self.config.refit or folds.refit
-        size = self._size(data)
+        size = data.size
         scorer = Scorer(
             goal.metric,
             goal.task,
