@@ -195,7 +195,7 @@ def _with_constants(trees: Trees, base: NDArray[np.floating[Any]]) -> Trees:
 def _table(
     feature: int, trees: Trees, masks: Masks, dtype: np.dtype[Any], set_is_left: bool
 ) -> tuple[FloatArray | None, Words]:
-    """(points, (b, T * W) words per bin): a row that goes left has lost the leaves on the right."""
+    """(points, (b, T * W) words by bin): a row that goes left has lost the leaves on the right."""
     mine = np.flatnonzero(trees.feature == feature)
     tree, left, right = trees.tree[mine], ~masks.left[mine], ~masks.right[mine]
     points = None
@@ -271,7 +271,8 @@ class _Scratch:
 class _Bins:
     """The bins of one feature of all forests together, and each forest's own.
 
-    points: as in `_Column`.  n: bins.  own: by forest, where it has the feature, its bin of each.
+    points: as in `_Column`.  n: bins.  own: (n,) of each forest that has the feature, by its
+    number: its own bin.
     """
 
     feature: int
@@ -283,21 +284,21 @@ class _Bins:
     def of(cls, columns: dict[int, _Column]) -> _Bins:
         """Of the columns that the forests with these numbers have."""
         some = next(iter(columns.values()))
-        n = max(column.n for column in columns.values())
-        if some.points is None:
-            own = {i: np.arange(n) for i in columns}
-            for i, column in columns.items():
-                own[i] = np.minimum(own[i], column.n - 2)
+        points = [column.points for column in columns.values() if column.points is not None]
+        if not points:
+            n, union = max(column.n for column in columns.values()), None
+            own = {i: np.minimum(np.arange(n), column.n - 2) for i, column in columns.items()}
         else:
-            points = [column.points for column in columns.values() if column.points is not None]
             union = np.unique(np.concatenate(points))
-            own = {i: np.searchsorted(p, union) for i, p in zip(columns, points, strict=True)}
-            # A bin lies below its point, and the last one above all.
-            own = {i: np.append(p, [len(points[j]), 0]) for j, (i, p) in enumerate(own.items())}
             n = len(union) + 2
+            # No point lies within a bin of the union, which ends at one of its points.
+            own = {
+                i: np.append(np.searchsorted(p, union), [len(p), 0])
+                for i, p in zip(columns, points, strict=True)
+            }
         for i, column in columns.items():
             own[i][-1] = column.n - 1
-        return cls(some.feature, None if some.points is None else union, n, own)
+        return cls(some.feature, union, n, own)
 
     def places(self, cells: FloatArray, *, below: bool) -> Places:
         """(n,) bin of each cell; the last is for NaN."""
@@ -373,9 +374,13 @@ class FastMargin:
         forest = self.forest(values, walk)
         return walk(values) if forest is None else self._alone.margins(values)[0]
 
+    def wanted(self, n_rows: int) -> bool:
+        """Whether there are tables for so many rows, or may be."""
+        return self._forest is not None if self._made else n_rows >= MANY_ROWS
+
     def forest(self, values: FloatArray, walk: Walk) -> Forest | None:
         """The tables for `values`; None: `walk` is right for them."""
-        if len(values) < MANY_ROWS and not self._made:
+        if not self.wanted(len(values)):
             return None
         with self._lock:
             if not self._made:

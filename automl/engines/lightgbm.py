@@ -6,6 +6,7 @@ Notation: n = rows, p = features, k = outputs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -269,7 +270,9 @@ class LightGBMEngine:
         lightgbm = import_lean(self.name)
         try:
             text = raw.decode("utf-8")
-            model = lightgbm.Booster(model_str=text)
+            # Threads that wait for their part of so little cost three times what it takes alone.
+            with _thread_pools().limit(limits=1, user_api="openmp"):
+                model = lightgbm.Booster(model_str=text)
         except (lightgbm.basic.LightGBMError, ValueError) as error:
             raise damaged from error
         if model.num_model_per_iteration() != n_outputs or model.current_iteration() < 1:
@@ -305,6 +308,14 @@ class LightGBMEngine:
                 )
             native["monotone_constraints"] = signs
         return native
+
+
+@cache
+def _thread_pools() -> Any:
+    """The pools of the libraries that are loaded; asked for when LightGBM is."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _truncated(text: str, n_trees: int) -> str:

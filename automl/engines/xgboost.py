@@ -155,6 +155,8 @@ class XGBoostBooster:
 
     def tables(self, matrix: Matrix) -> tuple[FloatArray, Forest] | None:
         """The cells of `matrix` and the tables that they may be looked up in; None: `margin`."""
+        if not self._fast.wanted(matrix.n_rows):
+            return None
         values = self._known_levels(matrix)
         forest = self._fast.forest(values, lambda rows: self._walk(rows, self.n_trees))
         return None if forest is None else (values, forest)

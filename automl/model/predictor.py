@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from automl.data.parse import parse_table
 from automl.data.schema import Kind, ParsedTable, Schema
+from automl.engines._joint import Joint
 from automl.engines.base import Booster
-from automl.engines.joint import Joint
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix, origin_weights
 from automl.model.explain import Explanation
