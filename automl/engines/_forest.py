@@ -1,4 +1,4 @@
-"""Margins of many rows from a forest of trees, by bit vectors instead of walks down the trees.
+"""Margins of many rows from forests of trees, by bit vectors instead of walks down the trees.
 
 A walk waits for one unpredictable comparison after another. Here every split of a column is
 answered at once: the column's value falls between two thresholds, and for each such bin a table
@@ -7,147 +7,77 @@ leaves one bit per tree, the leaf. Leaves are then added in the order of the tre
 sums are those of the library, to the bit.
 
 Source: the idea of QuickScorer (Lucchese et al., SIGIR 2015) and its vectorised form (RapidScorer,
-Ye et al., KDD 2018), here with a table per bin, so that any numbering of the leaves will do.
+Ye et al., KDD 2018), here with a table per bin, so that any numbering of the leaves will do; the
+number of a single bit by multiplication, Leiserson, Prokop and Randall 1998.
 
-Notation: n = rows, k = outputs, T = trees, S = most splits of a tree, W = words of a tree,
-b = bins of a column.
+Notation: n = rows, k = outputs, T = trees, w = words of all trees, b = bins of a column.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.features.matrix import FloatArray, IntArray
+from automl.engines._splits import Masks, Trees, Words, word_bits
+from automl.features.matrix import FloatArray
 
-Codes = NDArray[np.intp]
-Words = NDArray[np.unsignedinteger[Any]]
+Places = NDArray[np.intp]
+Walk = Callable[[FloatArray], NDArray[np.float64]]
 
-# From so many rows at once on, the tables are made: they cost as much as some 5,000 rows.
+# From so many rows at once on, the tables are made: they cost as much as some 2,000 rows.
 MANY_ROWS = 8192
 _MAX_TABLE_BYTES = 1 << 26
 _MAX_MASK_BYTES = 1 << 28  # needed while the tables are made; grows with the largest tree
 # Words in the making: few enough for the second cache, and so many that threads seldom wait for
 # each other between two calls.
 _BLOCK_WORDS = 1 << 17
+# Rows and bytes of tables that are joined: larger ones leave the second cache.
+_JOINED_BINS, _JOINED_BYTES = 400, 1 << 20
 _PROBED_ROWS = 256
 # Nanoseconds on one core, measured: find a cell's bin and fetch its words, per byte of these,
-# turn a word into a leaf, pick one output's leaves among those of several.
-_PER_CELL, _PER_BYTE, _PER_WORD, _PER_PICK = 60.0, 0.1, 3.0, 2.0
-
-
-@dataclass(frozen=True)
-class Tree:
-    """The splits of one tree, children after their parents, and its leaves.
-
-    feature, threshold, nan_left: (n_splits,).  left, right: (n_splits,) a split, or ~leaf.
-    levels: by split of a category, its set of codes.  values: (n_leaves,).
-    output: the column of the margin that the leaves add to.
-    """
-
-    feature: IntArray
-    threshold: NDArray[np.float64]
-    nan_left: NDArray[np.bool_]
-    left: IntArray
-    right: IntArray
-    values: NDArray[np.float64]
-    output: int = 0
-    levels: dict[int, IntArray] = field(default_factory=dict)
+# turn a word into a leaf and add it.
+_PER_CELL, _PER_BYTE, _PER_WORD = 60.0, 0.1, 2.0
+# By bits of a word: what a word with a single bit is multiplied with, and shifted right by, to
+# get a number of its own; with 64 bits that is never 0, which a word without any bit becomes.
+_NUMBERING = {16: (0x0CBD, 12), 32: (0x0472BE9B, 27), 64: (0x857DC676C47A9BC9, 57)}
 
 
 @dataclass(frozen=True)
 class _Column:
-    """The splits of one feature: (b, words) leaves that are possible per bin; the last is NaN."""
+    """The bins of one feature; the last is for NaN."""
 
     feature: int
     points: FloatArray | None  # None: a category, whose codes are the bins
-    table: Words
+    n: int  # bins, two more than points or codes
+
+    @property
+    def key(self) -> tuple[int, bool]:
+        """Columns of one key can share their bins."""
+        return self.feature, self.points is None
 
 
 @dataclass(frozen=True)
-class _Masks:
-    """The leaves below each side of each split as bits of W words, for all trees.
+class _Table:
+    """(b, w) leaves that are possible by the bin of one column, or by the bins of several.
 
-    whole: (T, W) all leaves of a tree.  left, right: (T, S, W).  feature: (T, S), -1 = no split.
+    factors: by column, what its bin is multiplied with; the row is the sum over the columns.
     """
 
-    bits: int
-    whole: Words
-    left: Words
-    right: Words
-    feature: IntArray
-    threshold: NDArray[np.float64]
-    nan_left: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, trees: Sequence[Tree], bits: int) -> _Masks:
-        n_trees = len(trees)
-        n_splits = max(len(tree.feature) for tree in trees)
-        n_words = -(-max(len(tree.values) for tree in trees) // bits)
-        dtype = np.dtype(f"uint{bits}")
-        children = np.full((2, n_trees, n_splits), -1)
-        feature = np.full((n_trees, n_splits), -1)
-        threshold = np.zeros((n_trees, n_splits))
-        nan_left = np.zeros((n_trees, n_splits), dtype=bool)
-        whole = np.zeros((n_trees, n_words), dtype=dtype)
-        for t, tree in enumerate(trees):
-            n = len(tree.feature)
-            feature[t, :n], threshold[t, :n] = tree.feature, tree.threshold
-            nan_left[t, :n] = tree.nan_left
-            children[0, t, :n], children[1, t, :n] = tree.left, tree.right
-            for w in range(-(-len(tree.values) // bits)):
-                whole[t, w] = (1 << min(bits, len(tree.values) - w * bits)) - 1
-        sides = np.zeros((2, n_trees, n_splits, n_words), dtype=dtype)
-        below = np.zeros((n_trees, n_splits, n_words), dtype=dtype)
-        every = np.arange(n_trees)
-        for s in reversed(range(n_splits)):
-            for side in (0, 1):
-                child = children[side, :, s]
-                leaf = np.where(child < 0, ~child, 0)
-                alone = np.zeros((n_trees, n_words), dtype=dtype)
-                alone[every, leaf // bits] = dtype.type(1) << (leaf % bits).astype(dtype)
-                inner = below[every, np.maximum(child, 0)]
-                sides[side, :, s] = np.where(child[:, None] < 0, alone, inner)
-            below[:, s] = sides[0, :, s] | sides[1, :, s]
-        return cls(bits, whole, sides[0], sides[1], feature, threshold, nan_left)
-
-    def everything(self, n: int) -> Words:
-        """(n, T, W) words with every bit set."""
-        return np.full((n, *self.whole.shape), np.iinfo(self.whole.dtype).max, self.whole.dtype)
-
-    def leaves(self, trees: Sequence[Tree], dtype: np.dtype[Any]) -> FloatArray:
-        """(T * W, bits + 1) value of each leaf by word; the last is 0: a word without a bit."""
-        n_words = self.whole.shape[1]
-        values = np.zeros((len(trees), n_words * self.bits), dtype=dtype)
-        for t, tree in enumerate(trees):
-            values[t, : len(tree.values)] = tree.values
-        table = np.zeros((len(trees) * n_words, self.bits + 1), dtype=dtype)
-        table[:, :-1] = values.reshape(len(table), self.bits)
-        return table
-
-
-@dataclass(frozen=True)
-class _Scratch:
-    """Memory for one block of rows, each (words, size); fresh memory would cost more than sums."""
-
+    factors: dict[int, int]
     words: Words
-    bit: NDArray[np.uint8]
-    leaf: Codes
-    terms: FloatArray
 
-    @classmethod
-    def of(cls, shape: tuple[int, int], words: np.dtype[Any], sums: np.dtype[Any]) -> _Scratch:
-        return cls(
-            np.empty(shape, words),
-            np.empty(shape, np.uint8),
-            np.empty(shape, np.intp),
-            np.empty(shape, sums),
-        )
+    def rows(self, places: Sequence[Places]) -> Places:
+        """(n,) row of the table for each row of data."""
+        rows = [
+            places[i] if factor == 1 else places[i] * factor for i, factor in self.factors.items()
+        ]
+        return rows[0] if len(rows) == 1 else np.sum(rows, axis=0)
 
 
 class Forest:
@@ -155,7 +85,7 @@ class Forest:
 
     def __init__(
         self,
-        trees: Sequence[Tree],
+        trees: Trees,
         base: NDArray[np.floating[Any]],
         *,
         below: bool,
@@ -166,147 +96,265 @@ class Forest:
         below: rows go left where x < threshold (else where x <= threshold).
         set_is_left: codes in the set of a split go left, all others right (else the reverse).
         """
-        self._base, self._below = base, below
-        self._dtype = base.dtype
-        most = max(len(tree.values) for tree in trees)
-        masks = _Masks.of(trees, _bits(most))
+        self.below, self.dtype, self.n_outputs = below, base.dtype, len(base)
+        if base.any():
+            trees = _with_constants(trees, base)
+        masks = Masks.of(trees)
         whole = masks.whole.reshape(-1)
-        outputs = np.repeat([tree.output for tree in trees], masks.whole.shape[1])
+        outputs = np.repeat(trees.output, masks.whole.shape[1])
         used = np.flatnonzero(whole)  # large trees have more words than small ones
         used = used[np.argsort(outputs[used], kind="stable")]  # an output's words side by side
-        self._whole = whole[used]
-        self._columns = tuple(
-            self._column(int(feature), trees, masks, used, set_is_left=set_is_left)
-            for feature in np.unique(masks.feature[masks.feature >= 0])
-        )
-        ends = np.searchsorted(outputs[used], np.arange(len(base) + 1))
-        self._words_of = [slice(*ends[j : j + 2]) for j in range(len(base))]
-        leaves = masks.leaves(trees, self._dtype)[used]
+        self.whole = whole[used]
+        columns, tables = [], []
+        for feature in np.unique(trees.feature).tolist():
+            points, table = _table(feature, trees, masks, base.dtype, set_is_left)
+            columns.append(_Column(feature, points, len(table)))
+            tables.append(table[:, used] & self.whole)
+        self.columns = tuple(columns)
+        self._tables = _joined(tables)
+        self._ends = np.searchsorted(outputs[used], np.arange(len(base)), side="right")
+        multiplier, self._shift = (self.whole.dtype.type(x) for x in _NUMBERING[masks.bits])
+        self._multiplier = multiplier
+        bit = self.whole.dtype.type(1) << np.arange(masks.bits, dtype=self.whole.dtype)
+        numbers = ((bit * multiplier) >> self._shift).astype(np.int64)
+        leaves = masks.leaves(trees, numbers, self.dtype)[used]
         self._leaves = leaves.reshape(-1)
-        self._first = (np.arange(len(used)) * leaves.shape[1])[:, None]
+        self._first = (np.arange(len(used)) * leaves.shape[1]).astype(np.int32)
 
     def margin(self, values: FloatArray) -> NDArray[np.float64]:
         """(n, k) margins of (n, p) cells."""
-        n_rows = len(values)
-        places = [self._places(column, values[:, column.feature]) for column in self._columns]
-        out = np.empty((n_rows, len(self._base)))
-        size = int(np.clip(_BLOCK_WORDS // len(self._whole), 16, 1024))
-        words = np.empty((2, size, len(self._whole)), self._whole.dtype)
-        words[0] = self._whole  # any leaf will do in rows that are not there
-        scratch = _Scratch.of((len(self._whole), size), self._whole.dtype, self._dtype)
+        return Forests([self]).margins(values)[0]
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that are scored at a time."""
+        return int(np.clip(_BLOCK_WORDS // len(self.whole), 16, 1024))
+
+    def margin_of(self, places: Sequence[Places], scratch: _Scratch) -> NDArray[np.float64]:
+        """(n, k) margins of rows by their bins in each of `columns`."""
+        from scipy.sparse import csr_array
+
+        n_rows, size, n_words = len(places[0]), self.block_rows, len(self.whole)
+        found, fetched = scratch.words(self.whole.dtype, size, n_words)
+        found[:] = self.whole  # any leaf will do in rows that are not there
+        ends = (np.arange(size, dtype=np.int32)[:, None] * n_words + self._ends).reshape(-1)
+        # A row per row and output, with a one at each leaf: the product with the leaves adds them
+        # one by one, from the first tree to the last, as the libraries do.
+        chosen = csr_array(
+            (
+                scratch.ones(self.dtype)[: size * n_words],
+                scratch.leaf[: size * n_words],
+                np.append(np.int32(0), ends),
+            ),
+            shape=(len(ends), len(self._leaves)),
+        )
+        leaf = chosen.indices.reshape(size, n_words)
+        rows_of = [table.rows(places) for table in self._tables]
+        out = np.empty((n_rows, self.n_outputs))
         for start in range(0, n_rows, size):
             n = min(size, n_rows - start)
-            found, fetched = words[0, :n], words[1, :n]
-            found[:] = self._whole
-            for column, place in zip(self._columns, places, strict=True):
-                rows = place[start : start + n]
-                np.take(column.table, rows, axis=0, out=fetched, mode="clip")
-                np.bitwise_and(found, fetched, out=found)
-            out[start : start + n] = self._sums(words[0], scratch).T[:n]
+            for j, (table, rows) in enumerate(zip(self._tables, rows_of, strict=True)):
+                words = fetched[:n] if j else found[:n]
+                np.take(table.words, rows[start : start + n], axis=0, out=words, mode="clip")
+                if j:
+                    np.bitwise_and(found[:n], words, out=found[:n])
+            np.multiply(found, self._multiplier, out=found)
+            np.right_shift(found, self._shift, out=found)
+            np.copyto(leaf, found, casting="unsafe")
+            np.add(leaf, self._first, out=leaf)
+            out[start : start + n] = (chosen @ self._leaves).reshape(size, -1)[:n]
         return out
 
-    def _places(self, column: _Column, cells: FloatArray) -> Codes:
+
+def _joined(tables: Sequence[Words]) -> tuple[_Table, ...]:
+    """The tables, small ones joined: one with a row for each pair of bins saves a look-up."""
+    found = [_Table({i: 1}, words) for i, words in enumerate(tables)]
+    while len(found) > 1:
+        found.sort(key=lambda table: len(table.words))
+        one, other = (table.words for table in found[:2])
+        if len(one) * len(other) > _JOINED_BINS or len(one) * other.nbytes > _JOINED_BYTES:
+            break
+        words = (one[:, None] & other).reshape(-1, one.shape[1])
+        factors = {i: factor * len(other) for i, factor in found[0].factors.items()}
+        found[:2] = [_Table({**factors, **found[1].factors}, words)]
+    return tuple(found)
+
+
+def _with_constants(trees: Trees, base: NDArray[np.floating[Any]]) -> Trees:
+    """`trees` behind one leaf for each output: what its sum begins with."""
+    k = len(base)
+    return replace(
+        trees,
+        n_splits=np.append(np.zeros(k, dtype=np.int64), trees.n_splits),
+        n_leaves=np.append(np.ones(k, dtype=np.int64), trees.n_leaves),
+        output=np.append(np.arange(k), trees.output),
+        values=np.append(base.astype(np.float64), trees.values),
+    )
+
+
+def _table(
+    feature: int, trees: Trees, masks: Masks, dtype: np.dtype[Any], set_is_left: bool
+) -> tuple[FloatArray | None, Words]:
+    """(points, (b, T * W) words by bin): a row that goes left has lost the leaves on the right."""
+    mine = np.flatnonzero(trees.feature == feature)
+    tree, left, right = trees.tree[mine], ~masks.left[mine], ~masks.right[mine]
+    points = None
+    if trees.is_set[mine].any():  # one bin per code, then all other codes, then NaN
+        inside, outside = (right, left) if set_is_left else (left, right)
+        table = _table_of_sets(mine, trees, masks, inside, outside)
+    else:
+        thresholds = trees.threshold[mine].astype(dtype)
+        points, place = np.unique(thresholds, return_inverse=True)
+        table = _everything(masks, len(points) + 2)
+        lower = _everything(masks, len(points) + 1)
+        _clear(lower, place, tree, right)
+        _clear(table, place + 1, tree, left)
+        np.bitwise_and.accumulate(table[:-1], out=table[:-1])
+        table[:-1] &= np.bitwise_and.accumulate(lower[::-1])[::-1]
+    table[-1] = _everything(masks, 1)[0]
+    for_nan = np.where(trees.nan_left[mine][:, None], right, left)
+    _clear(table, np.full(len(mine), len(table) - 1), tree, for_nan)
+    return points, table.reshape(len(table), -1)
+
+
+def _table_of_sets(
+    mine: NDArray[np.intp], trees: Trees, masks: Masks, inside: Words, outside: Words
+) -> Words:
+    of_mine = np.isin(trees.level_split, mine)
+    codes = trees.level_code[of_mine]
+    n_codes = int(codes.max(initial=-1)) + 1
+    member = np.zeros((len(mine), n_codes + 1), dtype=bool)
+    member[np.searchsorted(mine, trees.level_split[of_mine]), codes] = True
+    table = _everything(masks, n_codes + 2)
+    tree = trees.tree[mine]
+    nth = np.arange(len(mine)) - np.searchsorted(tree, tree)  # which of its tree's
+    for i in range(int(nth.max()) + 1):  # one split of each tree at a time
+        those = nth == i
+        words = np.where(member[those].T[:, :, None], inside[those], outside[those])
+        table[:-1, tree[those]] &= words
+    return table
+
+
+def _everything(masks: Masks, n: int) -> Words:
+    """(n, T, W) words with every bit set."""
+    return np.full((n, *masks.whole.shape), np.iinfo(masks.whole.dtype).max, masks.whole.dtype)
+
+
+def _clear(table: Words, place: NDArray[np.intp], tree: NDArray[Any], words: Words) -> None:
+    """table[place, tree] &= words, one after another where places repeat."""
+    n_words = table.shape[2]
+    flat = (place * table.shape[1] + tree)[:, None] * n_words + np.arange(n_words)
+    np.bitwise_and.at(table.reshape(-1), flat.reshape(-1), words.reshape(-1))
+
+
+class _Scratch:
+    """Memory for the blocks of some forests; fresh memory would cost more than sums."""
+
+    def __init__(self, forests: Sequence[Forest]) -> None:
+        n = max(forest.block_rows * len(forest.whole) for forest in forests)
+        self._n_words = n
+        self._words = np.empty((2, n), np.uint64)
+        self._ones: dict[np.dtype[Any], FloatArray] = {}
+        self.leaf = np.empty(n, np.int32)
+
+    def words(self, dtype: np.dtype[Any], n: int, n_words: int) -> tuple[Words, Words]:
+        found, fetched = self._words.view(dtype)[:, : n * n_words].reshape(2, n, n_words)
+        return found, fetched
+
+    def ones(self, dtype: np.dtype[Any]) -> FloatArray:
+        if dtype not in self._ones:
+            self._ones[dtype] = np.ones(self._n_words, dtype)
+        return self._ones[dtype]
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """The bins of one feature of all forests together, and each forest's own.
+
+    points: as in `_Column`.  n: bins.  own: (n,) of each forest that has the feature, by its
+    number: its own bin.
+    """
+
+    feature: int
+    points: FloatArray | None
+    n: int
+    own: dict[int, Places]
+
+    @classmethod
+    def of(cls, columns: dict[int, _Column]) -> _Bins:
+        """Of the columns that the forests with these numbers have."""
+        some = next(iter(columns.values()))
+        points = [column.points for column in columns.values() if column.points is not None]
+        if not points:
+            n, union = max(column.n for column in columns.values()), None
+            own = {i: np.minimum(np.arange(n), column.n - 2) for i, column in columns.items()}
+        else:
+            union = np.unique(np.concatenate(points))
+            n = len(union) + 2
+            # No point lies within a bin of the union, which ends at one of its points.
+            own = {
+                i: np.append(np.searchsorted(p, union), [len(p), 0])
+                for i, p in zip(columns, points, strict=True)
+            }
+        for i, column in columns.items():
+            own[i][-1] = column.n - 1
+        return cls(some.feature, union, n, own)
+
+    def places(self, cells: FloatArray, *, below: bool) -> Places:
         """(n,) bin of each cell; the last is for NaN."""
-        last = len(column.table) - 1
-        if column.points is None:
-            codes = np.minimum(cells, last - 1)  # codes in no set share a bin; NaN stays NaN
-            return np.nan_to_num(codes, nan=last).astype(np.intp)
-        cells = cells.astype(self._dtype, copy=False)
-        places = np.searchsorted(column.points, cells, "right" if self._below else "left")
-        places[np.isnan(cells)] = last
+        if self.points is None:
+            codes = np.minimum(cells, self.n - 2)  # codes in no set share a bin; NaN stays NaN
+            return np.nan_to_num(codes, nan=self.n - 1).astype(np.intp)
+        places = np.searchsorted(self.points, cells, "right" if below else "left")
+        places[np.isnan(cells)] = self.n - 1
         return places
 
-    def _sums(self, found: Words, scratch: _Scratch) -> FloatArray:
-        """(k, size) sums of the leaves that the single bits of `found` (size, words) stand for.
 
-        A sum over the first axis of an array with several columns runs from the first tree to
-        the last, as those of the libraries do; the words of a large tree that hold no bit stand
-        for zero, which changes no sum.
-        """
-        # All bits below the single one are set in its word less one: as many as its number. A
-        # word without a bit wraps around, and is told by the number of all bits.
-        np.subtract(found.T, found.dtype.type(1), out=scratch.words)
-        np.bitwise_count(scratch.words, out=scratch.bit)
-        np.add(scratch.bit, self._first, out=scratch.leaf)
-        np.take(self._leaves, scratch.leaf, out=scratch.terms, mode="clip")
-        sums = np.empty((len(self._base), len(found)), self._dtype)
-        for j, (base, mine) in enumerate(zip(self._base, self._words_of, strict=True)):
-            np.add.reduce(scratch.terms[mine], axis=0, out=sums[j], initial=base)
-        return sums
+class Forests:
+    """Forests that take the same cells: the bin of a cell is found once for all of them."""
 
-    def _column(
-        self, feature: int, trees: Sequence[Tree], masks: _Masks, used: Codes, *, set_is_left: bool
-    ) -> _Column:
-        """What is possible per bin: a row that goes left has lost the leaves on the right."""
-        t, s = np.nonzero(masks.feature == feature)
-        no_left, no_right = ~masks.left[t, s], ~masks.right[t, s]
-        sets = [trees[int(i)].levels.get(int(k)) for i, k in zip(t, s, strict=True)]
-        levels = [codes for codes in sets if codes is not None]
-        points = None
-        if levels:  # one bin per code, then all other codes, then NaN
-            n_codes = max(int(codes.max(initial=-1)) for codes in levels) + 1
-            table = masks.everything(n_codes + 2)
-            inside, outside = (no_right, no_left) if set_is_left else (no_left, no_right)
-            for i, codes in enumerate(levels):
-                words = np.repeat(outside[i][None], n_codes + 1, axis=0)
-                words[codes] = inside[i]
-                table[:-1, t[i]] &= words
-        else:
-            thresholds = masks.threshold[t, s].astype(self._dtype)
-            points, place = np.unique(thresholds, return_inverse=True)
-            table = masks.everything(len(points) + 2)
-            lower = masks.everything(len(points) + 1)
-            np.bitwise_and.at(lower, (place, t), no_right)
-            np.bitwise_and.at(table, (place + 1, t), no_left)
-            np.bitwise_and.accumulate(table[:-1], out=table[:-1])
-            table[:-1] &= np.bitwise_and.accumulate(lower[::-1])[::-1]
-        table[-1] = masks.everything(1)[0]
-        for_nan = np.where(masks.nan_left[t, s][:, None], no_right, no_left)
-        np.bitwise_and.at(table[-1], t, for_nan)
-        flat = table.reshape(len(table), -1)
-        return _Column(feature, points, np.ascontiguousarray(flat[:, used]))
+    def __init__(self, forests: Sequence[Forest]) -> None:
+        """All compare alike: `below` and `dtype` are the same."""
+        self._forests = tuple(forests)
+        columns: dict[tuple[int, bool], dict[int, _Column]] = {}
+        for i, forest in enumerate(forests):
+            for column in forest.columns:
+                columns.setdefault(column.key, {})[i] = column
+        self._bins = {key: _Bins.of(found) for key, found in columns.items()}
+
+    def margins(self, values: FloatArray) -> list[NDArray[np.float64]]:
+        """(n, k) margins of (n, p) cells, by forest."""
+        below, dtype = self._forests[0].below, self._forests[0].dtype
+        places = {
+            key: bins.places(values[:, bins.feature].astype(dtype, copy=False), below=below)
+            for key, bins in self._bins.items()
+        }
+        scratch = _Scratch(self._forests)
+        margins = []
+        for i, forest in enumerate(self._forests):
+            keys = [column.key for column in forest.columns]
+            own = [self._bins[key].own[i].take(places[key], mode="clip") for key in keys]
+            margins.append(forest.margin_of(own, scratch))
+        return margins
 
 
-def pays(trees: Sequence[Tree], *, level_nanoseconds: float) -> bool:
+def pays(trees: Trees, *, level_nanoseconds: float) -> bool:
     """Whether the tables are small, and quicker than walking down the trees.
 
     level_nanoseconds: what one level of the library's own walk takes on one core.
     """
-    n_leaves = np.array([len(tree.values) for tree in trees])
-    bits = _bits(int(n_leaves.max()))
-    n_words = int((-(-n_leaves // bits)).sum())
-    feature = np.concatenate([tree.feature for tree in trees])
+    most = int(trees.n_leaves.max())
+    bits = word_bits(most)
+    n_words = int((-(-trees.n_leaves // bits)).sum())
     n_bytes = n_words * bits // 8
-    if not len(feature) or _bins(trees) * n_bytes > _MAX_TABLE_BYTES:
+    if not len(trees.feature) or trees.n_bins() * n_bytes > _MAX_TABLE_BYTES:
         return False
     # Three masks of one bit per leaf for each split, all trees having room for the largest.
-    if 3 * len(trees) * int(n_leaves.max()) ** 2 // 8 > _MAX_MASK_BYTES:
+    if 3 * len(trees.n_leaves) * most**2 // 8 > _MAX_MASK_BYTES:
         return False
-    several = len({tree.output for tree in trees}) > 1
-    cells = len(np.unique(feature)) * (_PER_CELL + _PER_BYTE * n_bytes)
-    words = n_words * (_PER_WORD + _PER_PICK * several)
-    return cells + words < level_nanoseconds * float(np.log2(n_leaves).sum())
-
-
-def _bins(trees: Sequence[Tree]) -> int:
-    """Bins of all columns, but for the few that each has at its ends."""
-    codes: dict[int, int] = {}  # of a category, which has a bin for each code, split on or not
-    for tree in trees:
-        for split, level in tree.levels.items():
-            feature = int(tree.feature[split])
-            codes[feature] = max(codes.get(feature, 0), int(level.max(initial=-1)) + 1)
-    splits = np.column_stack(
-        [
-            np.concatenate([tree.feature for tree in trees]),
-            np.concatenate([tree.threshold for tree in trees]),
-        ]
-    )
-    numbers = splits[~np.isin(splits[:, 0], list(codes))]
-    return len(np.unique(numbers, axis=0)) + sum(codes.values())
-
-
-def _bits(most_leaves: int) -> int:
-    return 16 if most_leaves <= 16 else 32 if most_leaves <= 32 else 64
+    cells = len(np.unique(trees.feature)) * (_PER_CELL + _PER_BYTE * n_bytes)
+    levels = float(np.log2(trees.n_leaves).sum())
+    return cells + n_words * _PER_WORD < level_nanoseconds * levels
 
 
 class FastMargin:
@@ -321,24 +369,32 @@ class FastMargin:
         self._made = False
         self._forest: Forest | None = None
 
-    def __call__(
-        self, values: FloatArray, walk: Callable[[FloatArray], NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
+    def __call__(self, values: FloatArray, walk: Walk) -> NDArray[np.float64]:
         """(n, k) margins, bit for bit those of `walk`."""
-        if len(values) < MANY_ROWS and not self._made:
-            return walk(values)
+        forest = self.forest(values, walk)
+        return walk(values) if forest is None else self._alone.margins(values)[0]
+
+    def wanted(self, n_rows: int) -> bool:
+        """Whether there are tables for so many rows, or may be."""
+        return self._forest is not None if self._made else n_rows >= MANY_ROWS
+
+    def forest(self, values: FloatArray, walk: Walk) -> Forest | None:
+        """The tables for `values`; None: `walk` is right for them."""
+        if not self.wanted(len(values)):
+            return None
         with self._lock:
             if not self._made:
                 self._forest = self._proved(self._make(), values[:_PROBED_ROWS], walk)
                 self._made = True
-        return walk(values) if self._forest is None else self._forest.margin(values)
+        return self._forest
+
+    @cached_property
+    def _alone(self) -> Forests:
+        assert self._forest is not None
+        return Forests([self._forest])
 
     @staticmethod
-    def _proved(
-        forest: Forest | None,
-        values: FloatArray,
-        walk: Callable[[FloatArray], NDArray[np.float64]],
-    ) -> Forest | None:
+    def _proved(forest: Forest | None, values: FloatArray, walk: Walk) -> Forest | None:
         """`forest` if it repeats the library's numbers: another release may count otherwise."""
         if forest is None or not np.array_equal(forest.margin(values), walk(values)):
             return None

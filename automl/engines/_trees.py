@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.engines._forest import Forest, Tree, pays
+from automl.engines._forest import Forest, pays
+from automl.engines._splits import Tree, Trees
 from automl.features.matrix import IntArray
 
 _CATEGORY, _DEFAULT_LEFT = 1, 2  # bits of LightGBM's decision_type; the next two are below
@@ -20,55 +22,80 @@ _LIGHTGBM_LEVEL, _XGBOOST_LEVEL = 8.0, 5.5
 
 def lightgbm_forest(text: str, n_outputs: int) -> Forest | None:
     """The trees of LightGBM's text format; None if they cannot be tables, or need not be."""
-    trees = []
-    for i, fields in enumerate(_lightgbm_trees(text)):
-        tree = _lightgbm_tree(fields, i % n_outputs)
-        if tree is None:
-            return None
-        trees.append(tree)
-    if not trees or not pays(trees, level_nanoseconds=_LIGHTGBM_LEVEL):
+    trees = _lightgbm_trees(text, n_outputs)
+    if trees is None or not pays(trees, level_nanoseconds=_LIGHTGBM_LEVEL):
         return None
     return Forest(trees, np.zeros(n_outputs), below=False, set_is_left=True)
 
 
-def _lightgbm_trees(text: str) -> Iterator[Mapping[str, str]]:
-    for part in text.partition("end of trees")[0].split("\nTree=")[1:]:
-        lines = (line.partition("=") for line in part.splitlines())
-        yield {name: value for name, _, value in lines}
-
-
-def _lightgbm_tree(fields: Mapping[str, str], output: int) -> Tree | None:
-    """None where leaves are linear or zero counts as missing."""
+def _lightgbm_trees(text: str, n_outputs: int) -> Trees | None:
+    """None without trees, where leaves are linear, and where zero counts as missing."""
+    fields: defaultdict[str, list[str]] = defaultdict(list)
+    start, end = text.find("\nTree="), text.find("\nend of trees")
+    for line in text[start:end].splitlines():
+        name, _, value = line.partition("=")
+        fields[name].append(value)
 
     def numbers(name: str, dtype: type) -> NDArray[Any]:
-        return np.array(fields.get(name, "").split(), dtype=dtype)
+        return np.fromstring(" ".join(fields[name]), dtype=dtype, sep=" ")
 
+    n_leaves = numbers("num_leaves", np.int64)
+    n_splits = n_leaves - 1
     kind = numbers("decision_type", np.int64)
     missing = kind >> 2
-    category = (kind & _CATEGORY) > 0
-    if fields.get("is_linear", "0") != "0" or (missing[~category] == _ZERO_IS_MISSING).any():
+    is_set = (kind & _CATEGORY) > 0
+    linear = numbers("is_linear", np.int64)
+    if not len(n_leaves) or linear.any() or (missing[~is_set] == _ZERO_IS_MISSING).any():
         return None
     threshold = numbers("threshold", np.float64)
     # Where training had no missing cell, one counts as 0; in a category it is in no set.
     as_zero = threshold >= 0.0
     by_default = (kind & _DEFAULT_LEFT) > 0
-    nan_left = np.where(missing == _NAN_IS_MISSING, by_default, as_zero) & ~category
-    bounds, words = numbers("cat_boundaries", np.int64), numbers("cat_threshold", np.uint32)
-    levels: dict[int, IntArray] = {}
-    for split in np.flatnonzero(category):
-        which = int(threshold[split])
-        bits = words[bounds[which] : bounds[which + 1]].astype("<u4").view(np.uint8)
-        levels[int(split)] = np.flatnonzero(np.unpackbits(bits, bitorder="little"))
-    return Tree(
+    level_split, level_code = _lightgbm_levels(
+        np.repeat(np.arange(len(n_splits)), n_splits)[is_set],
+        threshold[is_set].astype(np.int64),
+        numbers("num_cat", np.int64),
+        numbers("cat_boundaries", np.int64),
+        numbers("cat_threshold", np.uint32),
+    )
+    return Trees(
+        n_splits=n_splits,
+        n_leaves=n_leaves,
+        output=np.arange(len(n_leaves)) % n_outputs,
         feature=numbers("split_feature", np.int64),
         threshold=threshold,
-        nan_left=nan_left,
+        nan_left=np.where(missing == _NAN_IS_MISSING, by_default, as_zero) & ~is_set,
         left=numbers("left_child", np.int64),
         right=numbers("right_child", np.int64),
+        is_set=is_set,
+        level_split=np.flatnonzero(is_set)[level_split],
+        level_code=level_code,
         values=numbers("leaf_value", np.float64),
-        output=output,
-        levels=levels,
     )
+
+
+def _lightgbm_levels(
+    tree: IntArray, which: IntArray, n_sets: IntArray, bounds: IntArray, words: NDArray[np.uint32]
+) -> tuple[IntArray, IntArray]:
+    """(split, code) for each code of each set.
+
+    tree, which: (any,) of each split of a category, its tree and which of its tree's sets it has.
+    n_sets: (T,) sets of each tree.  bounds: by tree that has sets, where the words of each set
+    begin, and where the last ends.  words: 32 codes each, tree by tree.
+    """
+    n_bounds = n_sets + (n_sets > 0)
+    first_bound = np.cumsum(n_bounds) - n_bounds
+    n_words = np.zeros(len(n_sets), dtype=np.int64)
+    n_words[n_sets > 0] = bounds[(first_bound + n_sets)[n_sets > 0]]
+    first_word = (np.cumsum(n_words) - n_words)[tree]
+    begin = bounds[first_bound[tree] + which]
+    size = bounds[first_bound[tree] + which + 1] - begin
+    split = np.repeat(np.arange(len(tree)), size)
+    nth = np.arange(len(split)) - np.repeat(np.cumsum(size) - size, size)
+    mine = words[(first_word + begin)[split] + nth].astype("<u4")
+    bits = np.unpackbits(mine[:, None].view(np.uint8), axis=1, bitorder="little")
+    word, bit = np.nonzero(bits)
+    return split[word], 32 * nth[word] + bit
 
 
 def xgboost_forest(model: bytes) -> Forest | None:
@@ -82,9 +109,12 @@ def xgboost_forest(model: bytes) -> Forest | None:
         _xgboost_tree(fields, output)
         for fields, output in zip(booster["model"]["trees"], outputs, strict=True)
     ]
-    if not trees or not pays(trees, level_nanoseconds=_XGBOOST_LEVEL):
+    if not trees:
         return None
-    return Forest(trees, _base(learner), below=True, set_is_left=False)
+    found = Trees.of(trees)
+    if not pays(found, level_nanoseconds=_XGBOOST_LEVEL):
+        return None
+    return Forest(found, _base(learner), below=True, set_is_left=False)
 
 
 def _base(learner: Mapping[str, Any]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ Notation: n = rows, p = features, k = outputs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -136,8 +137,15 @@ class LightGBMBooster:
         )
         return np.asarray(margin, dtype=np.float64).reshape(len(values), self._n_outputs)
 
+    def tables(self, matrix: Matrix) -> tuple[FloatArray, Forest] | None:
+        """The cells of `matrix` and the tables that they may be looked up in; None: `margin`."""
+        forest = self._fast.forest(matrix.values, lambda values: self._walk(values, self.n_trees))
+        return None if forest is None else (matrix.values, forest)
+
     def _forest(self) -> Forest | None:
-        text = self._model.model_to_string(num_iteration=self.n_trees, start_iteration=0)
+        text = self._text
+        if text is None:
+            text = self._model.model_to_string(num_iteration=self.n_trees, start_iteration=0)
         return lightgbm_forest(text, self._n_outputs)
 
     def contributions(self, matrix: Matrix) -> NDArray[np.float64]:
@@ -255,18 +263,21 @@ class LightGBMEngine:
             f"{path} is not a LightGBM model with {n_outputs} output(s).",
             hint="The bundle is damaged; make it again or copy it anew.",
         )
-        text = path.read_bytes()
+        raw = path.read_bytes()
         # LightGBM prints before it raises, so that what is plainly no model is not shown to it.
-        if not text.startswith(b"tree\n") or b"end of trees" not in text:
+        if not raw.startswith(b"tree\n") or b"end of trees" not in raw:
             raise damaged
         lightgbm = import_lean(self.name)
         try:
-            model = lightgbm.Booster(model_str=text.decode("utf-8"))
+            text = raw.decode("utf-8")
+            # Threads that wait for their part of so little cost three times what it takes alone.
+            with _thread_pools().limit(limits=1, user_api="openmp"):
+                model = lightgbm.Booster(model_str=text)
         except (lightgbm.basic.LightGBMError, ValueError) as error:
             raise damaged from error
         if model.num_model_per_iteration() != n_outputs or model.current_iteration() < 1:
             raise damaged
-        return LightGBMBooster(model)
+        return LightGBMBooster(model, text=text)
 
     def _native_params(self, params: Params, setup: FitSetup, matrix: Matrix) -> dict[str, Any]:
         objective, metric = _LOSSES[setup.objective]
@@ -297,6 +308,14 @@ class LightGBMEngine:
                 )
             native["monotone_constraints"] = signs
         return native
+
+
+@cache
+def _thread_pools() -> Any:
+    """The pools of the libraries that are loaded; asked for when LightGBM is."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _truncated(text: str, n_trees: int) -> str:

@@ -153,6 +153,14 @@ class XGBoostBooster:
             self._model.set_param({"nthread": self.threads})
             self._told_threads = self.threads
 
+    def tables(self, matrix: Matrix) -> tuple[FloatArray, Forest] | None:
+        """The cells of `matrix` and the tables that they may be looked up in; None: `margin`."""
+        if not self._fast.wanted(matrix.n_rows):
+            return None
+        values = self._known_levels(matrix)
+        forest = self._fast.forest(values, lambda rows: self._walk(rows, self.n_trees))
+        return None if forest is None else (values, forest)
+
     def _forest(self) -> Forest | None:
         return xgboost_forest(bytes(self._model.save_raw("json")))
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from automl.data.parse import parse_table
 from automl.data.schema import Kind, ParsedTable, Schema
+from automl.engines._joint import Joint
 from automl.engines.base import Booster
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix, origin_weights
@@ -168,10 +169,9 @@ class Predictor:
     def _blend(self, matrix: Matrix) -> Floats:
         sums = [np.zeros((matrix.n_rows, self.n_outputs)) for _ in self.members]
         single: dict[tuple[int, int], Floats] = {}
-        for recipe, places in self._by_recipe:
+        for recipe, joint, places in self._by_recipe:
             features = matrix if recipe is None else recipe.transform(matrix)
-            for m, b in places:
-                single[m, b] = self.members[m].boosters[b].booster.margin(features)
+            single |= zip(places, joint.margins(features), strict=True)
         for m, b in sorted(single):  # one order of adding, however recipes are shared
             sums[m] += single[m, b]
         blended = np.zeros((matrix.n_rows, self.n_outputs))
@@ -180,13 +180,16 @@ class Predictor:
         return blended
 
     @cached_property
-    def _by_recipe(self) -> list[tuple[FittedRecipe | None, list[tuple[int, int]]]]:
-        """Each distinct recipe once, with the (member, booster) indices that share it."""
+    def _by_recipe(self) -> list[tuple[FittedRecipe | None, Joint, list[tuple[int, int]]]]:
+        """Each distinct recipe once, with its boosters and their (member, booster) indices."""
         groups: dict[int, tuple[FittedRecipe | None, list[tuple[int, int]]]] = {}
         for m, member in enumerate(self.members):
             for b, fold in enumerate(member.boosters):
                 groups.setdefault(id(fold.recipe), (fold.recipe, []))[1].append((m, b))
-        return list(groups.values())
+        return [
+            (recipe, Joint([self.members[m].boosters[b].booster for m, b in places]), places)
+            for recipe, places in groups.values()
+        ]
 
     def predict_proba(self, frame: Rows) -> Floats:
         """(n, n_classes) probabilities in the order of `classes`; ConfigError for regression."""

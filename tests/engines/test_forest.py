@@ -7,7 +7,9 @@ import pytest
 
 from automl import plugins
 from automl.engines import _forest
-from automl.engines._forest import FastMargin, Forest, Tree, pays
+from automl.engines._forest import FastMargin, Forest, pays
+from automl.engines._joint import Joint
+from automl.engines._splits import Tree, Trees
 from automl.engines.base import Booster, FitSetup
 from automl.features.matrix import Feature, Matrix
 from automl.task import Objective, Task
@@ -85,7 +87,7 @@ def test_a_forest_that_does_not_repeat_the_library_is_not_used():
         right=np.array([~1]),
         values=np.array([1.0, 2.0]),
     )
-    forest = Forest([tree], np.zeros(1), below=True, set_is_left=True)
+    forest = Forest(Trees.of([tree]), np.zeros(1), below=True, set_is_left=True)
     values = np.random.default_rng(0).random((_forest.MANY_ROWS, 1))
     assert set(forest.margin(values)[:, 0]) == {1.0, 2.0}
     assert forest.margin(np.array([[0.5], [np.nan]])).tolist() == [[2.0], [1.0]]
@@ -106,14 +108,14 @@ def split_by_codes(*codes: int) -> Tree:
 
 
 def test_codes_beyond_every_set_are_not_missing():
-    forest = Forest([split_by_codes(0)], np.zeros(1), below=True, set_is_left=False)
+    forest = Forest(Trees.of([split_by_codes(0)]), np.zeros(1), below=True, set_is_left=False)
     codes = np.array([[0.0], [1.0], [2.0], [50.0], [np.nan]])
     assert forest.margin(codes)[:, 0].tolist() == [2.0, 1.0, 1.0, 1.0, 2.0]
 
 
 def test_a_table_has_a_bin_for_each_code_of_a_category():
-    assert pays([split_by_codes(99)] * 5000, level_nanoseconds=8.0)
-    assert not pays([split_by_codes(9_999)] * 5000, level_nanoseconds=8.0)  # 100 MB
+    assert pays(Trees.of([split_by_codes(99)] * 5000), level_nanoseconds=8.0)
+    assert not pays(Trees.of([split_by_codes(9_999)] * 5000), level_nanoseconds=8.0)  # 100 MB
 
 
 def test_tables_do_not_pay_for_one_shallow_tree_over_many_columns():
@@ -125,5 +127,36 @@ def test_tables_do_not_pay_for_one_shallow_tree_over_many_columns():
         right=np.array([2, ~2, ~3]),
         values=np.zeros(4),
     )
-    assert not pays([tree], level_nanoseconds=8.0)
-    assert pays([tree] * 200, level_nanoseconds=8.0)
+    assert not pays(Trees.of([tree]), level_nanoseconds=8.0)
+    assert pays(Trees.of([tree] * 200), level_nanoseconds=8.0)
+
+
+def test_boosters_together_give_what_each_gives_alone(monkeypatch):
+    """Other borders, sums, words and views of a category; two engines, one without tables."""
+    monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
+    boosters = [
+        train("lightgbm", Task.BINARY, {"num_leaves": 12}),
+        train("xgboost", Task.BINARY, {"max_depth": 3}),
+        train("catboost", Task.BINARY, {}),
+        train(
+            "lightgbm", Task.BINARY, {"num_leaves": 40, "cat_mode": "codes", "extra_trees": True}
+        ),
+        train("xgboost", Task.BINARY, {"max_depth": 6, "cat_mode": "codes"}),
+        train("lightgbm", Task.BINARY, {"num_leaves": 90, "feature_fraction": 0.5}),
+    ]
+    new = table(1)
+    alone = [booster.margin(new) for booster in boosters]
+    monkeypatch.setattr(_forest, "MANY_ROWS", 1000)
+    joint = Joint(boosters)
+    for _ in range(2):  # the second time the last booster is asked first
+        together = joint.margins(new)
+        assert all(map(np.array_equal, together, alone))
+    assert [len(key) for key in joint._shared] == [3, 2]
+    assert all(map(np.array_equal, joint.margins(new.take(slice(0, 5))), [m[:5] for m in alone]))
+
+
+def test_what_sums_begin_with_comes_first():
+    big = np.float32(2**25)  # a leaf of 1.0 is lost when it is added to it, and not before
+    trees = Trees.of([split_by_codes(0)] * 4)
+    forest = Forest(trees, np.array([big]), below=True, set_is_left=False)
+    assert forest.margin(np.array([[1.0]]))[0, 0] == big

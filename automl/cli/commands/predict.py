@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,8 +80,12 @@ def command(
     Example:
         automl predict data-model new.csv --proba --keep id --output scores.csv
     """
-    from automl.data.read import ReadOptions
-    from automl.workflows.predict import PredictOptions, predict_file
+    gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time
+    try:
+        from automl.data.read import ReadOptions
+        from automl.workflows.predict import PredictOptions, predict_file
+    finally:
+        gc.enable()
 
     found = reading_settings(delimiter, encoding, header)
     options = PredictOptions(
