@@ -43,7 +43,8 @@ class Candidates:
         self, portfolio: Iterable[Candidate], studies: Studies, costs: Costs, ledger: Ledger
     ) -> None:
         self._portfolio = deque(portfolio)
-        self._studies, self._costs, self._ledger = studies, costs, ledger
+        self.costs = costs
+        self._studies, self._ledger = studies, ledger
         self._failures: dict[str, int] = {}
         self._succeeded: set[str] = set()
         self._worth = {"optuna": _Worth(), "again": _Worth()}
@@ -149,7 +150,7 @@ class Candidates:
     def _searched(self, ends: Callable[[Candidate], float], left: float) -> Candidate | None:
         """What the studies ask for, hastened where it would be too slow."""
         asked = self._studies.ask(
-            seconds=self._costs.predict,
+            seconds=self.costs.predict,
             allowed=lambda c: ends(c) <= left and not self._benched(c.engine),
         )
         if asked is None:

@@ -18,11 +18,13 @@ from automl.engines.base import TableSize
 from automl.errors import ConfigError
 from automl.ledger import Ledger
 from automl.search.baseline import baseline_margins, objective_losses
+from automl.search.candidates import Candidates
 from automl.search.costs import Costs
 from automl.search.crossval import load_engine
 from automl.search.distil import distil_seconds
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
+from automl.search.judge import Record
 from automl.search.portfolio import portfolio
 from automl.search.race import Race
 from automl.search.rules import RaceRules
@@ -188,22 +190,24 @@ class Plan:
             spare=self._spare,
             stop_early=self.config.stop_early,
         )
-        slowness = self._slowness() if self.budget.limited else 1.0
-        self._race = Race(
-            executor,
-            scorer,
-            rules,
-            candidates=portfolio(self._engines, tuple(data.plans), size),
-            studies=Studies(
+        candidates = Candidates(
+            portfolio(self._engines, tuple(data.plans), size),
+            Studies(
                 spaces,
                 seed=self.config.seed,
                 baseline_loss=rules.baseline_loss,
                 sampler=self.config.sampler,
             ),
-            costs=Costs(self._guess(data)),
-            folder=folder,
-            journal=journal,
-            ledger=ledger,
+            Costs(self._guess(data)),
+            ledger,
+        )
+        slowness = self._slowness() if self.budget.limited else 1.0
+        self._race = Race(
+            executor,
+            scorer,
+            rules,
+            candidates,
+            Record(folder, journal, ledger),
             watch=self._watcher(ledger),
         )
         self._race.pace.slowness = slowness
@@ -263,11 +267,11 @@ class Plan:
         if race is None or self.config.single:
             return _CHOOSE_SECONDS
         rows = len(race.scorer.rows)
-        each = race.loss_seconds * min(1.0, MAX_ROWS / rows)
+        each = race.judge.loss_seconds * min(1.0, MAX_ROWS / rows)
         candidates = min(len(race.done), MAX_CANDIDATES)
         seconds = self._slowness() * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
         if self._goal.calibrate:
-            seconds += (race.loss_seconds - each) * _CALIBRATE_ROUNDS
+            seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
         return seconds
 
     def explain_seconds(self) -> float:

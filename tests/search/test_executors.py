@@ -220,7 +220,7 @@ def test_race_over_workers_equals_the_race_here(start: Start, tmp_path: Path) ->
     def run(name: str, executor: LocalExecutor | InlineExecutor) -> list[object]:
         race = make_race(tmp_path / name, executor=executor, trials=7, portfolio=entries)
         trials = race.run()
-        race.journal.close()
+        race.record.journal.close()
         return [(t.candidate.params, t.state, t.loss, t.fold_scores) for t in trials]
 
     assert run("two", start(2)) == run("here", InlineExecutor())
@@ -230,7 +230,7 @@ def test_crash_in_a_race_fails_one_trial(start: Start, tmp_path: Path) -> None:
     entries = candidates({"slope": 0.2, "crash": 7, "only": [2]}, {"slope": 0.25, "trees": 6})
     race = make_race(tmp_path / "race", executor=start(2), trials=2, portfolio=entries)
     trials = race.run()
-    race.journal.close()
+    race.record.journal.close()
     assert [trial.state for trial in trials] == ["failed", "done"]
     assert trials[0].cause == "the training process died (status 7)"
 
@@ -247,7 +247,7 @@ def test_sleeping_fold_is_killed_at_the_deadline(start: Start, tmp_path: Path) -
         portfolio=candidates({"slope": 0.25, "trees": 6}, {"slope": 0.2, "hang": 600.0}),
     )
     trials = race.run()
-    race.journal.close()
+    race.record.journal.close()
     assert time.monotonic() - began < 2.5
     assert trials[0].state == "done"
     assert trials[1].state == "stopped"
