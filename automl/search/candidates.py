@@ -13,8 +13,8 @@ from automl.search.portfolio import MOST_HASTE, RATES, Candidate, hastened
 from automl.search.studies import Studies
 from automl.search.trial import Trial
 
-# An engine that fails this often without any success is not asked again.
-_BENCH_AFTER = 2
+# An engine that fails so often in a row is not asked again: without any success, and with one.
+_BENCH_AFTER, _BENCH_PROVEN_AFTER = 3, 6
 _HASTES = (1.0, 1.4, 2.0, 2.8, MOST_HASTE)
 _FORGET = 0.2  # of what is known of a source's gains, at each new one
 _REPEATED = 4  # trials that may be repeated with other seeds
@@ -46,7 +46,7 @@ class Candidates:
         self.costs = costs
         self._studies, self._ledger = studies, ledger
         self._failures: dict[str, int] = {}
-        self._succeeded: set[str] = set()
+        self._proven: set[str] = set()
         self._worth = {"optuna": _Worth(), "again": _Worth()}
         self._done: list[tuple[float, int, Candidate]] = []  # loss, number
         self._seeds: dict[int, int] = {}  # of a trial: how often it was repeated
@@ -125,17 +125,21 @@ class Candidates:
 
     def _count(self, trial: Trial) -> None:
         engine = trial.candidate.engine
-        if trial.state == "done":
-            self._succeeded.add(engine)
+        if trial.state in ("done", "pruned"):
+            self._failures[engine] = 0
+            self._proven.add(engine)
         elif trial.state == "failed":
+            was_benched = self._benched(engine)
             self._failures[engine] = self._failures.get(engine, 0) + 1
-            if self._benched(engine):
-                self._ledger.add(
-                    "race", f"{engine} is not tried again", "it only failed", warning=True
+            if self._benched(engine) and not was_benched:
+                reason = (
+                    f"{self._failures[engine]} trials in a row failed, the last: {trial.cause}"
                 )
+                self._ledger.add("race", f"{engine} is not tried again", reason, warning=True)
 
     def _benched(self, engine: str) -> bool:
-        return engine not in self._succeeded and self._failures.get(engine, 0) >= _BENCH_AFTER
+        most = _BENCH_PROVEN_AFTER if engine in self._proven else _BENCH_AFTER
+        return self._failures.get(engine, 0) >= most
 
     def _from_portfolio(self) -> Candidate | None:
         while self._portfolio:
@@ -164,7 +168,7 @@ class Candidates:
         """One of the best trials with another seed, those repeated least first."""
         best = sorted(entry for entry in self._done if entry[2].seed == 0)[:_REPEATED]
         for _, number, candidate in sorted(best, key=lambda e: (self._seeds.get(e[1], 0), e[:2])):
-            if ends(candidate) <= left:
+            if ends(candidate) <= left and not self._benched(candidate.engine):
                 seed = self._seeds[number] = self._seeds.get(number, 0) + 1
                 return replace(candidate, origin="again", seed=seed, study_trial=None)
         return None

@@ -54,6 +54,7 @@ class Judge:
         self.finish: deque[tuple[Trial, FoldRun]] = deque()
         self.ended_by_clock = False
         self.loss_seconds = 0.0
+        self._retried: set[tuple[int, str, int]] = set()
 
     @property
     def done(self) -> list[Trial]:
@@ -103,12 +104,30 @@ class Judge:
         split = int(report.task["split"])
         if report.stopped:
             self.close(trial, "stopped")
+        elif report.outside and self._again(trial, report):
+            return
         elif report.task["kind"] == "fold":
             trial.failures[split] = report
             trial.pending = [k for k in trial.pending if k < split]
             self._settle(trial)
         else:
             self._fail(trial, report)
+
+    def _again(self, trial: Trial, report: Report) -> bool:
+        """Whether a task that was ended from outside is put back, as it is once."""
+        kind, split = str(report.task["kind"]), int(report.task["split"])
+        if (trial.number, kind, split) in self._retried:
+            return False
+        self._retried.add((trial.number, kind, split))
+        cause = str(report.error)
+        self.record.journal.write("died", trial=trial.number, kind=kind, split=split, cause=cause)
+        what = f"fold {split + 1} of {trial.name} is tried again"
+        self.record.ledger.add("race", what, cause, warning=True)
+        if kind == "fold":
+            trial.pending = sorted([*trial.pending, split])
+        else:
+            self.finish.appendleft((trial, trial.folds[split]))
+        return True
 
     def _take_fold(self, trial: Trial, task: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         recipe_file = task["recipe_file"]

@@ -179,7 +179,7 @@ class Race:
             if self._ends_early():
                 return None
             return self._candidates.fitting(
-                self._end, self.rules.seconds_left(), first=not self.trials
+                self._end, self.rules.seconds_left(), first=not self.done and not self.judge.open
             )
         if self._batch:
             return self._batch.popleft()
@@ -251,12 +251,14 @@ class Race:
     def _time_limit(self, trial: Trial) -> float | None:
         """Seconds for one fold: a fair share of those left for the first trial and hastened ones.
 
-        The first trial always finishes, whatever its folds were predicted to take.
+        The first trial, or the next one if it failed, always finishes, whatever its folds were
+        predicted to take.
         """
         left = self.rules.seconds_left()
         if not self.rules.reads_clock:
             return None if math.isinf(left) else max(left, 0.0)
-        if trial.number and trial.candidate.origin != HASTENED:
+        first = not self.done and trial is self.judge.open[0]
+        if not first and trial.candidate.origin != HASTENED:
             return left
         waves = math.ceil((len(trial.pending) + 1) / self.executor.n_workers)
         return left / waves * 0.85  # predicting the valid rows takes time too

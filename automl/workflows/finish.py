@@ -24,7 +24,14 @@ from automl.search.race import Race
 from automl.search.scoring import mean_score, spread_of
 from automl.search.select import Choice, choose
 from automl.search.setup import Goal
-from automl.search.ship import GRACE, BlendShap, blend_shap, fold_members, refit_members
+from automl.search.ship import (
+    GRACE,
+    BlendShap,
+    NotDone,
+    blend_shap,
+    fold_members,
+    refit_members,
+)
 from automl.search.store import RunData
 from automl.workflows import result as files
 from automl.workflows.output import RunFolder
@@ -163,23 +170,29 @@ class Finish:
                 - GRACE
             )
 
-        members, cut = refit_members(
-            self.race.done,
-            choice.weights,
-            self.data,
-            self.race.executor,
-            folder=self.run.path / "refit",
-            seed=self.config.seed,
-            seconds_left=left,
-        )
-        self.race.ended_by_clock |= cut
-        if members is None:
+        try:
+            members, cut = refit_members(
+                self.race.done,
+                choice.weights,
+                self.data,
+                self.race.executor,
+                folder=self.run.path / "refit",
+                seed=self.config.seed,
+                seconds_left=left,
+            )
+        except NotDone as reason:
+            self.race.ended_by_clock |= reason.late
+            lead = (
+                "no time was left to refit" if reason.late else "the models could not be refitted"
+            )
             self.ledger.add(
                 "blend",
-                "no time was left to refit on all rows; the models of the folds ship instead",
+                f"{lead} on all rows; the models of the folds ship instead",
+                "" if reason.late else str(reason),
                 warning=True,
             )
             return fold_members(self.race.done, choice.weights)
+        self.race.ended_by_clock |= cut
         why = "--refit" if self.config.refit else f"{self.folds.scheme} validation"
         self.ledger.add("blend", "members are refitted on all rows", why)
         if cut:
@@ -197,25 +210,27 @@ class Finish:
                 self.plan.budget.left() - self.plan.end_seconds() - GRACE if limited else math.inf
             )
 
-        shap = blend_shap(
-            members,
-            self.data,
-            self.race.executor,
-            n_columns=len(self.table.schema.columns),
-            folder=self.run.path / "shap",
-            max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
-            probe=limited and by_clock,
-            seconds_left=left,
-        )
-        if shap is None:
+        try:
+            shap = blend_shap(
+                members,
+                self.data,
+                self.race.executor,
+                n_columns=len(self.table.schema.columns),
+                folder=self.run.path / "shap",
+                max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
+                probe=limited and by_clock,
+                seconds_left=left,
+            )
+        except NotDone as reason:
+            hint = "`automl explain` computes them from the bundle"
             self.ledger.add(
                 "explain",
-                "no time was left for SHAP values",
-                "`automl explain` computes them from the bundle",
+                "no time was left for SHAP values" if reason.late else "there are no SHAP values",
+                hint if reason.late else f"{reason}; {hint}",
                 warning=True,
             )
-        else:
-            self.ledger.add("explain", f"SHAP values of {len(shap.rows):,} training rows")
+            return None
+        self.ledger.add("explain", f"SHAP values of {len(shap.rows):,} training rows")
         return shap
 
     def _importance(self, shap: BlendShap) -> Importance:
@@ -335,6 +350,7 @@ class Finish:
             "fold_scores": outcome.fold_scores,
             "baseline": outcome.baseline,
             "engine_scores": outcome.engine_scores,
+            "failed": files.failed(self.race.trials),
             "out_of_fold": every,
             "validation": self.folds.scheme,
             "n_splits": len(self.folds.splits),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -28,6 +30,8 @@ from automl.search.ship import run_all
 from automl.task import Objective, Task
 from automl.workflows import target_scale
 
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 Start = Callable[..., LocalExecutor]
 PATIENCE = 30.0  # seconds; only a broken executor takes that long
 
@@ -101,19 +105,28 @@ def test_error_comes_back_with_its_traceback(start: Start, tmp_path: Path) -> No
     assert collect(executor, 1)[0].error is None  # the same worker goes on
 
 
-@pytest.mark.parametrize("status", [3, 0], ids=["exit", "abort"])
+@posix
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        ({"crash": 3}, "its process ended by itself with status 3"),
+        ({"crash": 0}, "killed by signal 6 (aborted)"),
+        ({"signal": signal.SIGSEGV}, "killed by signal 11 (segmentation fault)"),
+        ({"signal": signal.SIGKILL}, "killed by signal 9: out of memory or from outside"),
+    ],
+)
 def test_crash_costs_one_fold_and_its_worker_is_replaced(
-    status: int, start: Start, tmp_path: Path
+    orders: dict[str, int], said: str, start: Start, tmp_path: Path
 ) -> None:
     executor = start(2)
     before = {worker.process.pid for worker in executor._workers}
-    executor.submit(fold_task(tmp_path, 0, crash=status))
+    executor.submit(fold_task(tmp_path, 0, **orders))
     executor.submit(fold_task(tmp_path, 1))
     by_split = {report.task["split"]: report for report in collect(executor, 2)}
     assert by_split[1].error is None
     assert by_split[0].result is None
-    assert by_split[0].error is not None
-    assert by_split[0].error.startswith("the training process died (status ")
+    assert by_split[0].error == said
+    assert by_split[0].outside is ("outside" in said)
     assert executor.idle == 2
     after = {worker.process.pid for worker in executor._workers}
     assert len(before & after) == 1
@@ -232,7 +245,7 @@ def test_crash_in_a_race_fails_one_trial(start: Start, tmp_path: Path) -> None:
     trials = race.run()
     race.record.journal.close()
     assert [trial.state for trial in trials] == ["failed", "done"]
-    assert trials[0].cause == "the training process died (status 7)"
+    assert trials[0].cause == "its process ended by itself with status 7"
 
 
 def test_sleeping_fold_is_killed_at_the_deadline(start: Start, tmp_path: Path) -> None:
