@@ -42,8 +42,11 @@ def start(fake: str, tmp_path: Path) -> Iterator[Start]:
     started: list[LocalExecutor] = []
     processes: list[psutil.Process] = []
 
-    def make(n_workers: int = 1, *, engines: Sequence[str] = (fake,)) -> LocalExecutor:
-        executor = LocalExecutor(n_workers, threads=1, engines=engines, log=tmp_path / "log")
+    def make(
+        n_workers: int = 1, *, engines: Sequence[str] = (fake,), memory: int | None = None
+    ) -> LocalExecutor:
+        log = tmp_path / "log"
+        executor = LocalExecutor(n_workers, threads=1, engines=engines, log=log, memory=memory)
         started.append(executor)
         make_data().write(tmp_path / "store")
         executor.open(tmp_path / "store")
@@ -135,6 +138,58 @@ def test_crash_costs_one_fold_and_its_worker_is_replaced(
     assert [report.error for report in collect(executor, 2)] == [None, None]
 
 
+def test_worker_that_stands_still_is_ended(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    executor.submit({**fold_task(tmp_path, 0, hang=600.0), "time_limit": 20.0})
+    executor.submit({**fold_task(tmp_path, 1, spin=4.0), "time_limit": 20.0})
+    by_split = {report.task["split"]: report for report in collect(executor, 2)}
+    assert by_split[1].error is None
+    assert "idle for the last 3 s" in str(by_split[0].error)
+    executor.submit(fold_task(tmp_path, 2))
+    assert [report.error for report in collect(executor, 1)] == [None]
+
+
+@linux
+def test_leak_ends_at_the_hard_limit_as_an_error_of_its_fold(start: Start, tmp_path: Path) -> None:
+    executor = start()
+    executor.share_memory(200 << 20, lambda task: 0, 1)
+    executor.submit(fold_task(tmp_path, 0, leak=4 << 30))
+    (report,) = collect(executor, 1)
+    assert str(report.error).startswith("needed more memory than 200 MiB (MemoryError")
+    executor.submit(fold_task(tmp_path, 1, leak=100 << 20))
+    assert [report.error for report in collect(executor, 1)] == [None]
+
+
+def test_largest_worker_is_ended_where_all_together_take_too_much(
+    start: Start, tmp_path: Path
+) -> None:
+    own = psutil.Process().memory_info().rss
+    executor = start(2, memory=own + (1 << 30))
+    executor.submit(fold_task(tmp_path, 0, leak=2 << 30, hang=600.0))
+    executor.submit(fold_task(tmp_path, 1, leak=50 << 20, spin=0.1))
+    by_split = {report.task["split"]: report for report in collect(executor, 2)}
+    assert by_split[1].error is None
+    assert "the run had come to its memory limit of" in str(by_split[0].error)
+
+
+def test_task_waits_until_there_is_memory_beside_the_others(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    executor.share_memory(100 << 20, lambda task: 60 << 20, 2)
+    for k in range(2):
+        executor.submit(fold_task(tmp_path, k, spin=0.3))
+    assert executor.idle == 0
+    assert sum(worker.works for worker in executor._workers) == 1
+    assert [report.error for report in collect(executor, 2)] == [None, None]
+
+
+def test_fewer_workers_where_memory_is_short(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    gone = executor._workers[1].process
+    executor.share_memory(100 << 20, lambda task: 90 << 20, 1)
+    assert gone.poll() is not None
+    assert (executor.n_workers, executor.idle) == (1, 1)
+
+
 def test_running_task_is_stopped_at_once(start: Start, tmp_path: Path) -> None:
     executor = start(2)
     executor.submit(fold_task(tmp_path, 0))
@@ -169,6 +224,28 @@ def test_wait_comes_back_in_time_without_a_report(start: Start, tmp_path: Path) 
     began = time.monotonic()
     assert executor.wait(0.2) == []
     assert 0.1 < time.monotonic() - began < 1.0
+
+
+@posix
+def test_fold_that_was_killed_from_outside_is_tried_once_more(
+    start: Start, tmp_path: Path
+) -> None:
+    dies = {"signal": signal.SIGKILL}
+    entries = candidates(
+        {"turns": [dies], "folder": str(tmp_path), "slope": 0.2, "trees": 2},
+        {"slope": 0.25, "trees": 6, **dies},
+    )
+    race = make_race(tmp_path / "race", executor=start(1), trials=2, portfolio=entries)
+    trials = race.run()
+    race.record.journal.close()
+    assert [trial.state for trial in trials] == ["done", "failed"]
+    assert trials[1].cause == "killed by signal 9: out of memory or from outside"
+    told = [d.decision for d in race.record.ledger.decisions]
+    assert told == [
+        "fold 1 of fake-1 is tried again",
+        "fold 1 of fake-2 is tried again",
+        "fake-2 failed",
+    ]
 
 
 def test_engine_that_cannot_be_imported_is_an_error_that_names_it(start: Start) -> None:

@@ -31,14 +31,14 @@ class Death:
 
 def death_of(code: int) -> Death:
     """The death of a process with this return code; negative numbers are signals, as in POSIX."""
-    if code < 0:
-        name = _signal_name(-code)
-        said = _NAMES.get(name, name.lower() or "unknown")
-        words = f": {said}" if name in _OUTSIDE else f" ({said})"
-        return Death(f"killed by signal {-code}{words}", name in _OUTSIDE)
     fault = _WINDOWS.get(code & 0xFFFFFFFF)
     if fault is not None:
         return Death(f"killed by the system ({fault})", False)
+    if code < 0:
+        name = _signal_name(-code)
+        said = _NAMES.get(name, name or "unknown")
+        words = f": {said}" if name in _OUTSIDE else f" ({said})"
+        return Death(f"killed by signal {-code}{words}", name in _OUTSIDE)
     return Death(f"its process ended by itself with status {code}", False)
 
 
