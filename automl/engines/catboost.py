@@ -141,6 +141,7 @@ class CatBoostEngine:
     suffix = ".cbm"
     objectives = frozenset(_LOSSES)
     tree_seconds = 1.5e-9
+    cell_bytes = 13.0
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""

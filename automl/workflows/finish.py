@@ -297,7 +297,7 @@ class Finish:
             n_columns=len(self.table.schema.used),
             seconds=self.plan.budget.spent(),
             budget=self.config.time_budget,
-            reproducible=not clocked and not race.resumed,
+            reproducible=not clocked and not race.resumed and not self.plan.memory_short,
             warnings=self.ledger.warnings,
             notes=[] if importance is not None else ["SHAP values"],
             teacher=None if taught is None else taught.teacher,

@@ -25,7 +25,7 @@ from automl.search.distil import distil_seconds
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
 from automl.search.judge import Record
-from automl.search.portfolio import portfolio
+from automl.search.portfolio import Candidate, portfolio
 from automl.search.race import Race
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
@@ -34,6 +34,7 @@ from automl.search.setup import Goal, fold_seconds
 from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
+from automl.workflows.memory import MemoryPlan
 from automl.workflows.training_table import TrainingTable
 from automl.workflows.validation import inner_stop, split_rows
 
@@ -77,9 +78,10 @@ class Plan:
     ) -> None:
         self.config, self.budget = config, budget
         self._table, self._goal = table, goal
-        self._engines, self._n_workers = engines, n_workers
+        self._engines, self.n_workers = engines, n_workers
         self._race: Race | None = None
         self._data: RunData | None = None
+        self.memory: MemoryPlan | None = None
         self.fewer: dict[str, Any] = {}  # what the clock made of the folds: as `with_splits` takes
 
     # -- before the race ------------------------------------------------------------------------
@@ -93,13 +95,13 @@ class Plan:
             return data, folds
         guess = self._guess(data)
         left = self.budget.left() - self.reserve()
-        waves = math.ceil(len(data.splits) / self._n_workers)
+        waves = math.ceil(len(data.splits) / self.n_workers)
         asked = self.config.folds, self.config.holdout, self.config.trials
         chosen = all(option is None for option in asked)
         if chosen and len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
             reason = f"{_FEW_SPLITS} folds leave time for more candidates."
             data, folds = self.with_splits(data, reason, n_folds=_FEW_SPLITS)
-            waves = math.ceil(_FEW_SPLITS / self._n_workers)
+            waves = math.ceil(_FEW_SPLITS / self.n_workers)
         need = _WORTH * guess * waves
         if chosen and left < 2 * need and len(data.splits) > 1:
             need = _WORTH * guess * 2  # one split, and its refit on all rows
@@ -139,6 +141,15 @@ class Plan:
         folds = replace(folds, reason=reason)
         return replace(data, splits=folds.splits, inner_stop=inner_stop(folds)), folds
 
+    def portfolio(self, data: RunData) -> tuple[Candidate, ...]:
+        """The candidates that are tried first, in their order."""
+        return portfolio(self._engines, tuple(data.plans), self._size(data))
+
+    @property
+    def memory_short(self) -> bool:
+        """Whether something was left out for want of memory."""
+        return self.memory is not None and self.memory.short
+
     def _guess(self, data: RunData) -> float:
         return fold_seconds(self._size(data), data.n_outputs)
 
@@ -174,10 +185,12 @@ class Plan:
             data.splits,
             fences=goal.fences,
         )
+        kinds = {(name, recipe) for name in self._engines for recipe in data.plans}
+        if self.memory is not None:
+            kinds = self.memory.fitting(data, sorted(kinds))
         spaces = {
             (name, recipe): load_engine(name).space(goal.task, size)
-            for name in self._engines
-            for recipe in data.plans
+            for name, recipe in sorted(kinds)
         }
         rules = RaceRules(
             trials=self.config.trials,
@@ -191,7 +204,7 @@ class Plan:
             stop_early=self.config.stop_early,
         )
         candidates = Candidates(
-            portfolio(self._engines, tuple(data.plans), size),
+            [c for c in self.portfolio(data) if (c.engine, c.recipe) in kinds],
             Studies(
                 spaces,
                 seed=self.config.seed,
@@ -288,25 +301,25 @@ class Plan:
         done = self._race.done if self._race is not None else []
         if not done:
             # A refit trains on more rows, for more trees, than the folds of a trial.
-            waves = math.ceil(len(self._data.splits) / self._n_workers)
+            waves = math.ceil(len(self._data.splits) / self.n_workers)
             share = _REFIT_COST / (_REFIT_COST + waves)
             return share * max(self.budget.left() - self.reserve(), 0.0)
         best = sorted(done, key=lambda trial: trial.loss or 0.0)[: self.max_members(refit=True)]
         seconds = [refit_seconds(trial, self._data) for trial in best]
-        return 0.1 + 1.2 * max(max(seconds), sum(seconds) / self._n_workers)
+        return 0.1 + 1.2 * max(max(seconds), sum(seconds) / self.n_workers)
 
     def _distil_reserve(self) -> float:
         """Seconds for teaching a student: it is trained as often as a trial, and on all rows."""
         assert self._data is not None
         done = self._race.done if self._race is not None else []
         if not done:
-            waves = math.ceil(len(self._data.splits) / self._n_workers)
+            waves = math.ceil(len(self._data.splits) / self.n_workers)
             share = (waves + _REFIT_COST) / (2 * waves + _REFIT_COST)
             return share * max(self.budget.left() - self.reserve(), 0.0)
         seconds = distil_seconds(
             done,
             self._data,
-            n_workers=self._n_workers,
+            n_workers=self.n_workers,
             members=self.max_members(refit=False),
         )
         return min(seconds, _MOST_DISTIL * (self.budget.seconds or 0.0))
