@@ -22,7 +22,6 @@ import numpy as np
 from automl.config import FitConfig
 from automl.data.parse import parse_table
 from automl.data.read import read_table
-from automl.engines.base import TableSize
 from automl.features.preprocess import Preprocessor
 from automl.features.recipes import load_recipe, plan_recipes
 from automl.ledger import Ledger, Silent
@@ -94,12 +93,7 @@ class Table:
             threads=1,
         )
         self._test = preprocessor.transform(parse_table(read_table(str(one.test)), table.schema))
-        self._size = TableSize(
-            n_rows=matrix.n_rows,
-            n_features=matrix.n_features,
-            n_categorical=len(matrix.categorical),
-            n_classes=self._data.n_classes,
-        )
+        self._size = self._data.size
         self._trainer = FoldTrainer(self._data)
 
     def can(self, name: str, configuration: Configuration) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,15 @@ from automl.data.sources._origin import Origin
 from automl.data.sources.base import MISSING_MARKERS, Piece, ReadOptions, Request, Source
 from automl.errors import ConfigError
 
-__all__ = ["MISSING_MARKERS", "ReadOptions", "Table", "read", "read_chunks", "read_table"]
+__all__ = [
+    "MISSING_MARKERS",
+    "ReadOptions",
+    "Table",
+    "give_back_memory",
+    "read",
+    "read_chunks",
+    "read_table",
+]
 
 _SOURCES = "automl.data.sources"
 _DEFAULTS = ReadOptions()
@@ -41,6 +50,13 @@ class Table:
     digest: str
     text_read: bool
     first_row: int = 0
+
+
+def give_back_memory() -> None:
+    """Return to the system what reading a table took and nobody needs any more."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None:
+        pyarrow.default_memory_pool().release_unused()
 
 
 def read(

@@ -53,12 +53,16 @@ Space = Mapping[str, Float | Int | Choice]
 
 @dataclass(frozen=True)
 class TableSize:
-    """The size of the training table, for ranges and cost estimates."""
+    """The size of the training table, for ranges and cost estimates.
+
+    most_levels: of a category, 0 without categories.
+    """
 
     n_rows: int
     n_features: int
     n_categorical: int
     n_classes: int
+    most_levels: int = 0
 
 
 @dataclass(frozen=True)

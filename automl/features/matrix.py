@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,9 @@ class Feature:
 class Matrix:
     """Features of some rows.
 
-    values: (n_rows, n_features) float32 or float64, Fortran order; NaN = missing. Training
-        matrices are float32 only when every value survives the round trip exactly.
+    values: (n_rows, n_features) float32 or float64, Fortran order; NaN = missing. A training
+        matrix is float32 when every value survives the round trip exactly, or when it is large
+        and its preprocessor rounds the rows to predict alike.
     """
 
     values: FloatArray
@@ -83,6 +84,13 @@ class Matrix:
         joined[:, : self.n_features] = self.values
         joined[:, self.n_features :] = values
         return Matrix(joined, self.features + features)
+
+    def as_numbers(self, ranked: Sequence[int]) -> Matrix:
+        """The same values, with the codes of these categories as numbers."""
+        features = list(self.features)
+        for i in ranked:
+            features[i] = replace(features[i], n_levels=0)
+        return Matrix(self.values, tuple(features))
 
 
 def origin_weights(features: tuple[Feature, ...], n_columns: int) -> NDArray[np.float64]:

@@ -23,6 +23,9 @@ from automl.features.text import TextColumn
 
 Floats = NDArray[np.float64]
 
+# Cells of a training matrix above which it is float32: half of the memory of a run.
+LARGE_CELLS = 20_000_000
+_ROUNDED_SAMPLE, _ROUNDED_EDGES = 100_000, 1000  # rows, and quantiles of them
 MAX_DATE_DIFFERENCES = 15  # pairs of datetime columns, in file order
 
 
@@ -67,9 +70,13 @@ _FITTERS: Mapping[Kind, Callable[[ParsedTable, Schema, int], Transformer]] = {
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Fitted transformers, in the order of their features in the matrix."""
+    """Fitted transformers, in the order of their features in the matrix.
+
+    rounds: whether numbers are rounded to float32, as they were in training.
+    """
 
     transformers: tuple[Transformer, ...]
+    rounds: bool = False
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -80,43 +87,47 @@ class Preprocessor:
         """The preprocessor and the training matrix.
 
         Features that are empty or constant in training are left out. The matrix is float32 if
-        that holds every value exactly, else float64. Raises DataError if no feature is left.
+        that holds every value exactly, or if the table is large and nothing that a tree could
+        tell apart is lost by it; else float64. Raises DataError if no feature is left.
         """
-        transformers: list[Transformer] = []
-        columns: list[Floats] = []
-        for candidate in _candidates(parsed, schema):
-            made = candidate.transform(parsed)
-            kept = [i for i, values in enumerate(made) if _varies(values, first=i == 0)]
-            if kept:
-                transformers.append(candidate.only(kept))
-                columns += [made[i] for i in kept]
+        candidates = _candidates(parsed, schema)
+        large = parsed.n_rows * sum(len(each.features) for each in candidates) > LARGE_CELLS
+        transformers, columns = _made(candidates, parsed, rounded=large)
+        if large and any(column.dtype != np.float32 for column in columns):
+            transformers, columns = _made(candidates, parsed, rounded=False)
+            large = False
         if not columns:
             raise DataError(
                 f"None of the {len(schema.used)} usable columns varies over the "
                 f"{parsed.n_rows:,} training rows.",
                 hint="Add columns that differ between rows, or keep one with --column name=kind.",
             )
-        preprocessor = cls(tuple(transformers))
-        dtype = np.float32 if all(map(_fits_float32, columns)) else np.float64
-        return preprocessor, Matrix(
-            _side_by_side(columns, parsed.n_rows, dtype), preprocessor.features
-        )
+        preprocessor = cls(tuple(transformers), rounds=large)
+        narrow = large or all(map(_fits_float32, columns))
+        values = _side_by_side(columns, parsed.n_rows, np.float32 if narrow else np.float64)
+        return preprocessor, Matrix(values, preprocessor.features)
 
     def transform(self, parsed: ParsedTable) -> Matrix:
-        """The same features of other rows: (n_rows, n_features) float64, Fortran order."""
+        """The same features of other rows: (n_rows, n_features) in Fortran order.
+
+        float64, or float32 where `rounds`.
+        """
         columns = [values for each in self.transformers for values in each.transform(parsed)]
-        return Matrix(_side_by_side(columns, parsed.n_rows, np.float64), self.features)
+        dtype = np.float32 if self.rounds else np.float64
+        return Matrix(_side_by_side(columns, parsed.n_rows, dtype), self.features)
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "transformers": [{"kind": each.kind, **each.to_json()} for each in self.transformers]
+            "transformers": [{"kind": each.kind, **each.to_json()} for each in self.transformers],
+            "rounds": self.rounds,
         }
 
     @classmethod
     def from_json(cls, data: object) -> Preprocessor:
         """What `to_json` wrote. Raises BundleError for anything else."""
         transformers = []
-        for fields in Fields.of(data, "preprocess.json").objects("transformers"):
+        whole = Fields.of(data, "preprocess.json")
+        for fields in whole.objects("transformers"):
             kind = fields.text("kind", known=tuple(_LOADERS))
             transformers.append(_LOADERS[kind](fields))
         if not any(each.features for each in transformers):
@@ -124,7 +135,39 @@ class Preprocessor:
                 "preprocess.json holds no feature.",
                 hint="The bundle is damaged or was edited; use an intact copy.",
             )
-        return cls(tuple(transformers))
+        # Bundles of earlier versions do not say it, and do not round.
+        return cls(tuple(transformers), "rounds" in whole.data and whole.boolean("rounds"))
+
+
+def _made(
+    candidates: Sequence[Transformer], parsed: ParsedTable, *, rounded: bool
+) -> tuple[list[Transformer], list[FloatArray]]:
+    """The transformers that make something that varies, and what they make.
+
+    rounded: float32 where that loses nothing that a tree could tell apart.
+    """
+    transformers: list[Transformer] = []
+    columns: list[FloatArray] = []
+    for candidate in candidates:
+        made = candidate.transform(parsed)
+        kept = [i for i, values in enumerate(made) if _varies(values, first=i == 0)]
+        if kept:
+            transformers.append(candidate.only(kept))
+            columns += [_rounded(made[i]) if rounded else made[i] for i in kept]
+    return transformers, columns
+
+
+def _rounded(values: Floats) -> FloatArray:
+    """The values as float32, or as they are where that would merge values a tree may split.
+
+    Trees split between quantiles, some hundreds at most: those of a sample must stay apart.
+    """
+    sample = np.sort(values[:: max(1, len(values) // _ROUNDED_SAMPLE)])
+    edges = np.unique(sample[:: max(1, len(sample) // _ROUNDED_EDGES)])
+    with np.errstate(over="ignore"):
+        narrow, kept = values.astype(np.float32), edges.astype(np.float32)
+    harmless = len(np.unique(kept)) == len(edges) and not np.isinf(narrow).any()
+    return narrow if harmless else values
 
 
 def _candidates(parsed: ParsedTable, schema: Schema) -> list[Transformer]:
@@ -152,14 +195,16 @@ def _varies(values: Floats, *, first: bool) -> bool:
     return bool((present != present[0]).any()) or (first and len(present) < len(values))
 
 
-def _fits_float32(values: Floats) -> bool:
+def _fits_float32(values: FloatArray) -> bool:
     """Whether float32 holds every value exactly (NaN counts as equal)."""
     with np.errstate(over="ignore"):
         return np.array_equal(values.astype(np.float32).astype(np.float64), values, equal_nan=True)
 
 
-def _side_by_side(columns: Sequence[Floats], n_rows: int, dtype: type) -> FloatArray:
+def _side_by_side(columns: Sequence[FloatArray], n_rows: int, dtype: type) -> FloatArray:
     values: FloatArray = np.empty((n_rows, len(columns)), dtype=dtype, order="F")
+    largest = np.finfo(dtype).max
     for i, column in enumerate(columns):
-        values[:, i] = column
+        # A number beyond float32 stays on the same side of every split.
+        values[:, i] = column if column.dtype == dtype else np.clip(column, -largest, largest)
     return values

@@ -62,6 +62,13 @@ class Fields:
             raise _wrong(self._path(name), "a finite number", value)
         return float(value)
 
+    def boolean(self, name: str) -> bool:
+        """True or false."""
+        value = self._value(name)
+        if not isinstance(value, bool):
+            raise _wrong(self._path(name), "true or false", value)
+        return value
+
     def items(self, name: str) -> list[Any]:
         """A list of anything."""
         value = self._value(name)

@@ -14,6 +14,9 @@ _QUOTA_V2 = Path("/sys/fs/cgroup/cpu.max")
 _QUOTA_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 _PERIOD_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 _CELL_BYTES = 6  # of text, about
+# So many cells more make a worker take a thread more instead of having another beside it, which
+# would hold the table once more.
+_THREAD_CELLS = 10_000_000
 # A fold of a small model may take this share of the budget: a few trials fit then.
 _FOLD_SHARE = 0.25
 
@@ -75,7 +78,8 @@ def plan_workers(
 
 def _least_threads(matrix_bytes: int, budget: float | None) -> int:
     """Threads with which a fold takes no more than its share of the budget, about."""
+    cells = matrix_bytes // _CELL_BYTES
+    threads = 1 + cells // _THREAD_CELLS
     if budget is None:
-        return 1
-    cells = TableSize(matrix_bytes // _CELL_BYTES, 1, 0, 0)
-    return max(1, round(fold_seconds(cells, 1) / (_FOLD_SHARE * budget)))
+        return threads
+    return max(threads, round(fold_seconds(TableSize(cells, 1, 0, 0), 1) / (_FOLD_SHARE * budget)))

@@ -9,11 +9,12 @@ Default, 2024).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from automl.engines.base import TableSize
+from automl.features.recipes import MOST_LEVELS
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,12 @@ _ORDER: tuple[Candidate, ...] = (
     Candidate("xgboost", "plain", _XGB_REGULARISED, 2.3),
     Candidate("catboost", "plain", _CAT_STATISTICS, 2.2),
 )
+# With a category of many levels, boosters overfit every matrix in which it is not encoded: five
+# folds of 4,000 rows with 600 levels, LightGBM 8 % and XGBoost 4 % less loss; a million rows with
+# 3,000 levels, ROC AUC of LightGBM .742 and .768. One candidate without remains, as the last.
+_MANY_LEVELS = {"plain": "encoded", "derived": "combined"}
+_UNENCODED = Candidate("lightgbm", "plain", _LGB, 1.0)
+_ENCODING = ("lightgbm", "xgboost", "catboost")
 # CatBoost's symmetric trees of many classes cost more beside the other engines' than of one.
 _CAT_CLASSES = 2.5
 _WIDE = 500  # features from which the linear engine's bends cost more than they buy
@@ -128,7 +135,7 @@ def portfolio(
     """
     known = {candidate.engine for candidate in _ORDER}
     chosen: list[Candidate] = []
-    for candidate in _ORDER:
+    for candidate in _suited(size, recipes):
         if candidate.recipe not in recipes and candidate.recipe != "selected":
             candidate = replace(candidate, recipe="plain")
         if candidate.engine in engines and candidate.recipe in recipes and _suits(candidate, size):
@@ -138,6 +145,21 @@ def portfolio(
     strangers = [Candidate(name, "plain", {}) for name in engines if name not in known]
     chosen[_STRANGERS_AT:_STRANGERS_AT] = strangers
     return tuple(chosen)
+
+
+def _suited(size: TableSize, recipes: Sequence[str]) -> Iterable[Candidate]:
+    """The order for such a table."""
+    if size.most_levels <= MOST_LEVELS or "encoded" not in recipes:
+        return _ORDER
+    return (*(_beside_encodings(candidate, recipes) for candidate in _ORDER), _UNENCODED)
+
+
+def _beside_encodings(candidate: Candidate, recipes: Sequence[str]) -> Candidate:
+    """`candidate` for a table with a category of many levels."""
+    if candidate.engine not in _ENCODING or "max_ctr_complexity" in candidate.params:
+        return candidate
+    recipe = _MANY_LEVELS.get(candidate.recipe, candidate.recipe)
+    return replace(candidate, recipe=recipe if recipe in recipes else "encoded")
 
 
 def _suits(candidate: Candidate, size: TableSize) -> bool:

@@ -19,6 +19,8 @@ from automl.search.store import RunData, save_array
 from automl.search.trial import Trial
 
 Floats = NDArray[np.float64]
+# Means over more rows than this do not change.
+MAX_EXPLAINED_ROWS = 2000
 GRACE = 0.15  # seconds that a task may take past its limit before it is killed
 _PROBE_ROWS = 8
 _SHAP_TASKS = 8
@@ -140,8 +142,7 @@ def blend_shap(  # noqa: PLR0913 - the model, its data and workers, and what may
     a few rows that are explained first. Raises NotDone if not even those were.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(data.seed)
-    rows = rng.permutation(data.matrix.n_rows)[:max_rows]
+    rows = explained_rows(data.matrix.n_rows, data.seed)[:max_rows]
     save_array(folder / "rows.npy", rows)
     boosters = _dealt(members, folder)
     limit = len(rows)
@@ -159,6 +160,11 @@ def blend_shap(  # noqa: PLR0913 - the model, its data and workers, and what may
         if values is None:
             raise
     return _blend_shap(values, rows)
+
+
+def explained_rows(n_rows: int, seed: int) -> NDArray[np.int64]:
+    """The random training rows that are explained, at most, in the order they are."""
+    return np.random.default_rng(seed).permutation(n_rows)[:MAX_EXPLAINED_ROWS]
 
 
 def _blend_shap(values: Floats, rows: NDArray[np.int64]) -> BlendShap:

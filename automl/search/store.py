@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.splits import Split
+from automl.engines.base import TableSize
 from automl.features.matrix import Feature, Matrix
 from automl.task import Objective, Task
 
@@ -54,6 +55,18 @@ class RunData:
     @property
     def n_outputs(self) -> int:
         return self.task.n_outputs(self.n_classes)
+
+    @property
+    def size(self) -> TableSize:
+        """What ranges and cost estimates go by."""
+        features = self.matrix.features
+        return TableSize(
+            n_rows=self.matrix.n_rows,
+            n_features=len(features),
+            n_categorical=len(self.matrix.categorical),
+            n_classes=self.n_classes,
+            most_levels=max(feature.n_levels for feature in features),
+        )
 
     def write(self, folder: Path) -> None:
         """Write all of it below `folder`, the context last."""

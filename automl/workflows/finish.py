@@ -26,6 +26,7 @@ from automl.search.select import Choice, choose
 from automl.search.setup import Goal
 from automl.search.ship import (
     GRACE,
+    MAX_EXPLAINED_ROWS,
     BlendShap,
     NotDone,
     blend_shap,
@@ -42,8 +43,6 @@ from automl.workflows.training_table import TrainingTable
 
 # Rows explained where no clock limits them; a fixed number, so that the bundle is reproducible.
 EXPLAINED_ROWS = 500
-# With a clock there may be more; means over more rows than this do not change.
-MAX_EXPLAINED_ROWS = 2000
 # A shipped model that the clock cut before this many trees is hardly more than the baseline.
 _LEAST_TREES = 5
 
@@ -241,7 +240,7 @@ class Finish:
         for j, index in enumerate(used):
             cells = parsed.values[index]
             if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-                numbers[:, j] = cells[shap.rows]
+                numbers[:, j] = cells[: len(shap.rows)]
         classes = self.table.target.classes
         outputs = classes if values.shape[2] > 1 else (classes[1:] or ("prediction",))
         return Importance(

@@ -14,6 +14,7 @@ import pandas as pd
 from automl import plugins
 from automl.budget import Budget
 from automl.config import FitConfig
+from automl.data.read import give_back_memory
 from automl.data.splits import Folds
 from automl.errors import ConfigError
 from automl.features.matrix import Matrix
@@ -109,6 +110,8 @@ def _fit(
         get_metric(config.metric)  # an unknown name is said before anything is read
     check_sampler(config.sampler)
     memory = MemoryPlan(memory_limit(config.memory_limit), config.memory_limit is not None, ledger)
+    if earlier is not None:
+        memory.rows = earlier.start.get("rows")
     place = bundle_place(data, config)
     going_on = earlier is not None
     with (
@@ -123,6 +126,8 @@ def _fit(
         goal = _goal(table, config, ledger)
         engines = _able(engines, goal)
         preprocessor, run_data, folds = _prepare(table, goal, config, executor)
+        table = table.only_explained(config.seed)
+        give_back_memory()
         if earlier is None:
             goal, run_data = settle_scale(
                 goal, run_data, config, engines, executor, run.path / "scale", budget, ledger
@@ -153,6 +158,7 @@ def _fit(
                 prepared=prepared,
                 log_scale=goal.link is LOG,
                 fewer=plan.fewer,
+                rows=memory.rows,
             )
             ledger.progress.stage("Race")
             race = plan.race(run_data, folds, executor, run.trials, journal, ledger)

@@ -39,6 +39,7 @@ class MemoryPlan:
 
     limit: bytes of all processes together.  asked: whether the user set it.
     short: whether the run is another one than it would be with enough memory.
+    rows: of the table that are used, once it was read; given where a run goes on.
     room: bytes for the tasks of all `n_workers`, at most `most_workers`.
     """
 
@@ -46,6 +47,7 @@ class MemoryPlan:
     asked: bool
     ledger: Ledger
     short: bool = False
+    rows: int | None = None
     room: int = 0
     most_workers: int = 1
     n_workers: int = 1
@@ -149,11 +151,17 @@ def within_memory(
 
 
 def rows_within(memory: MemoryPlan, n_rows: int, n_columns: int, engines: Iterable[str]) -> int:
-    """Rows of a table of text cells that can be parsed and trained on; `n_rows` if all can."""
-    cell = _PARSE_BYTES + min(cell_bytes(name) for name in engines)
-    free = memory.limit - use_of(psutil.Process()).proportional - _WORKER - _LEAST_FREE
-    rows = int(free // (cell * n_columns))
-    if rows >= n_rows or rows < _FEWEST_ROWS:
-        return n_rows  # with hardly any rows, a larger limit is the better answer
-    digits = 10 ** (len(str(rows)) - 2)
-    return rows // digits * digits
+    """Rows of a table of text cells that can be parsed and trained on; `n_rows` if all can.
+
+    A run that goes on uses as many as it began with.
+    """
+    if memory.rows is None:
+        cell = _PARSE_BYTES + min(cell_bytes(name) for name in engines)
+        free = memory.limit - use_of(psutil.Process()).proportional - _WORKER - _LEAST_FREE
+        rows = int(free // (cell * n_columns))
+        # With hardly any rows, a larger limit is the better answer.
+        rows = n_rows if rows < _FEWEST_ROWS else rows
+        memory.rows = min(n_rows, rows - rows % int(10 ** (len(str(rows)) - 2)))
+    if memory.rows < n_rows:
+        memory.tell(f"{memory.rows:,} of {n_rows:,} rows are used")
+    return memory.rows

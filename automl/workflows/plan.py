@@ -14,7 +14,6 @@ import numpy as np
 from automl.budget import Budget
 from automl.config import FitConfig
 from automl.data.splits import Folds
-from automl.engines.base import TableSize
 from automl.errors import ConfigError
 from automl.ledger import Ledger
 from automl.search.baseline import baseline_margins, objective_losses
@@ -143,7 +142,7 @@ class Plan:
 
     def portfolio(self, data: RunData) -> tuple[Candidate, ...]:
         """The candidates that are tried first, in their order."""
-        return portfolio(self._engines, tuple(data.plans), self._size(data))
+        return portfolio(self._engines, tuple(data.plans), data.size)
 
     @property
     def memory_short(self) -> bool:
@@ -151,15 +150,7 @@ class Plan:
         return self.memory is not None and self.memory.short
 
     def _guess(self, data: RunData) -> float:
-        return fold_seconds(self._size(data), data.n_outputs)
-
-    def _size(self, data: RunData) -> TableSize:
-        return TableSize(
-            n_rows=data.matrix.n_rows,
-            n_features=data.matrix.n_features,
-            n_categorical=len(data.matrix.categorical),
-            n_classes=data.n_classes,
-        )
+        return fold_seconds(data.size, data.n_outputs)
 
     # -- the race -------------------------------------------------------------------------------
 
@@ -175,7 +166,7 @@ class Plan:
         """The race over portfolio and studies, ready to run."""
         self._data, goal = data, self._goal
         refit = self.config.refit or folds.refit
-        size = self._size(data)
+        size = data.size
         scorer = Scorer(
             goal.metric,
             goal.task,

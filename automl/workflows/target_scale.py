@@ -9,7 +9,6 @@ from pathlib import Path
 
 from automl.budget import Budget
 from automl.config import FitConfig
-from automl.engines.base import TableSize
 from automl.ledger import Ledger
 from automl.search.crossval import PLAIN
 from automl.search.executors.base import Executor
@@ -43,13 +42,7 @@ def settle_scale(  # noqa: PLR0913 - what a run knows before its race
     settled = config.target_transform != "auto" or goal.link.transforms or config.robust
     if settled or goal.metric.relative or not may_be_skewed(data):
         return goal, data
-    size = TableSize(
-        n_rows=data.matrix.n_rows,
-        n_features=data.matrix.n_features,
-        n_categorical=len(data.matrix.categorical),
-        n_classes=data.n_classes,
-    )
-    first = portfolio(engines, (PLAIN,), size)[0]
+    first = portfolio(engines, (PLAIN,), data.size)[0]
     clocked = budget.limited and config.trials is None
     seconds = _SHARE * budget.left() if clocked else math.inf
     if seconds < _LEAST_SECONDS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.ledger import Ledger
 from automl.metrics._lookup import get_metric
+from automl.search.ship import explained_rows
 from automl.task import Task
 from automl.workflows.memory import MemoryPlan, rows_within
 
@@ -49,6 +50,18 @@ class TrainingTable:
     times: Floats | None
     duplicates: NDArray[np.int64]
     digest: str
+
+    def only_explained(self, seed: int) -> TrainingTable:
+        """The same table with the cells of the rows that will be explained only, in that order.
+
+        The matrix holds what training needs; the cells of a large table take as much again.
+        """
+        rows = explained_rows(self.n_rows, seed)
+        cells = {
+            i: values.iloc[rows] if isinstance(values, pd.Series) else values[rows]
+            for i, values in self.parsed.values.items()
+        }
+        return replace(self, parsed=replace(self.parsed, n_rows=len(rows), values=cells))
 
 
 def load_training_table(
@@ -176,7 +189,6 @@ def _within(frame: pd.DataFrame, memory: MemoryPlan, config: FitConfig) -> pd.Da
     n_rows = rows_within(memory, *frame.shape, config.engines or ("lightgbm",))
     if n_rows == len(frame):
         return frame
-    memory.tell(f"{n_rows:,} of {len(frame):,} rows are used")
     return _some_rows(frame, n_rows, config.seed)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from automl.errors import ConfigError, did_you_mean
 from automl.features.matrix import Matrix
-from automl.features.recipes import derived, encoded, plain, selected
+from automl.features.recipes import combined, derived, encoded, plain, selected
 from automl.features.recipes.base import FittedRecipe, Fold, Plan, Recipe
 from automl.features.strict import Fields
 
@@ -17,6 +17,7 @@ _KNOWN: Mapping[str, Recipe] = {
         plain.RECIPE,
         encoded.RECIPE,
         derived.RECIPE,
+        combined.RECIPE,
         selected.RECIPE,
     )
 }

@@ -22,7 +22,10 @@ from automl.task import Task
 
 Codes = NDArray[np.int64]
 
-SAMPLE_ROWS = 6000  # rows that are screened on: bounds its time on large tables
+# Rows that are screened on: bounds its time on large tables, of which a share shows rarer cells.
+SAMPLE_ROWS = 6000
+_SAMPLE_SHARE = 20
+_MOST_SAMPLED = 50_000
 LEAST_ROWS = 100  # below, a gain beyond chance cannot be told
 N_BINS = 24  # quantile bins that a number is screened by; one more for missing
 _ROUNDS = 60
@@ -67,7 +70,8 @@ class Screen:
         if len(fold.train_rows) < LEAST_ROWS:
             return None
         rng = np.random.default_rng(fold.seed)
-        rows = np.sort(rng.permutation(fold.train_rows)[:SAMPLE_ROWS])
+        n_sampled = min(max(SAMPLE_ROWS, len(fold.train_rows) // _SAMPLE_SHARE), _MOST_SAMPLED)
+        rows = np.sort(rng.permutation(fold.train_rows)[:n_sampled])
         groups = None if fold.groups is None else fold.groups[rows]
         weight = np.ones(len(rows)) if fold.weight is None else fold.weight[rows]
         y = fold.y[rows]
