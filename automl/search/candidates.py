@@ -92,7 +92,7 @@ class Candidates:
             if found.params != candidate.params:
                 self._ledger.add("race", f"{name} learns faster", "to end its folds in time")
             return found
-        if first or left <= 0:
+        if left <= 0:
             return None
         sources = [self._searched, self._again]
         if self._worth["again"].per_second > self._worth["optuna"].per_second:
