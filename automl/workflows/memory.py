@@ -26,8 +26,10 @@ _WORKER = 100 * MIB
 _MARGIN_BYTES = 4  # of a row, an output and a trial that is kept
 _SCORING_BYTES = 100  # of a row and an output, for choosing and scoring the blend
 _HOLDOUT = 0.2
-# What a cell takes while a table is parsed, beside its text: values, codes, the matrix.
-_PARSE_BYTES = 16.0
+# What a cell takes while a table is parsed, beside its text, which goes meanwhile (measured: 4);
+# then this process alone and its part of a row; and the features that a column makes.
+_PARSE_BYTES, _MATRIX_BYTES = 6.0, 4.0
+_PARENT, _PARENT_ROW_BYTES, _FEATURES = 250 * MIB, 250.0, 1.35
 _LEAST_FREE = 100 * MIB
 _FEWEST_ROWS = 1000
 _SLACK = 0.03  # of the limit, for what comes and goes
@@ -156,9 +158,11 @@ def rows_within(memory: MemoryPlan, n_rows: int, n_columns: int, engines: Iterab
     A run that goes on uses as many as it began with.
     """
     if memory.rows is None:
-        cell = _PARSE_BYTES + min(cell_bytes(name) for name in engines)
-        free = memory.limit - use_of(psutil.Process()).proportional - _WORKER - _LEAST_FREE
-        rows = int(free // (cell * n_columns))
+        whole = memory.limit - _WORKER - _LEAST_FREE
+        parsed = (whole - use_of(psutil.Process()).proportional) // (_PARSE_BYTES * n_columns)
+        lean = min(cell_bytes(name) for name in engines) + _MATRIX_BYTES
+        row = _PARENT_ROW_BYTES + _FEATURES * n_columns * lean
+        rows = int(min(parsed, (whole - _PARENT) // row))
         # With hardly any rows, a larger limit is the better answer.
         rows = n_rows if rows < _FEWEST_ROWS else rows
         memory.rows = min(n_rows, rows - rows % int(10 ** (len(str(rows)) - 2)))
