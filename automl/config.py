@@ -230,7 +230,7 @@ class FitConfig:
         None,
         SIZE,
         _SEARCH,
-        "Use so much memory at most, such as 1500M or 8G",
+        "Use at most so much memory: 1500M, 8G",
         metavar="SIZE",
         shown="what is free",
     )

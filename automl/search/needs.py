@@ -12,16 +12,16 @@ from automl.search.executors.base import Task
 from automl.search.memory import MIB
 from automl.search.store import RunData
 
-# Measured as the rise of a worker's own pages during a fold: on 36,631 x 15 cells 6 to 29 MiB,
-# on 1,000,000 x 41 what the engines' `cell_bytes` say.
+# Measured as the rise of a worker's own pages during a fold: on 36,631 x 15 cells 6 to 29 MiB, on
+# 1,000,000 x 41 by engine (and recipe) 197 to 714 MiB, of which this predicts 99 to 127 %.
 _LEAST = 30 * MIB
 _UNKNOWN_CELL_BYTES = 16.0  # of an engine that does not say
 _ROW_BYTES, _OUTPUT_BYTES = 40.0, 32.0  # of a row: targets and indices; scores and gradients
 _BIN_BYTES, _BINS = 16.0, 256  # a histogram has so many bins of a gradient and a hessian
 _MOST_LEAVES, _USUAL_LEAVES = 512, 64
 _ADDED = 0.3  # of the features, that a recipe adds
-_RECIPE_BYTES = 2.0  # beside the cells themselves, while a recipe is made
-_SURE = 1.1  # what is predicted is exceeded by so much at most, as measured
+_RECIPE_BYTES = 0.5  # beside the cells themselves, while a recipe is made
+_SURE = 1.1
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Needs:
     n_features: int
     n_outputs: int
     item_bytes: int
+    n_categorical: int = 0
 
     @classmethod
     def of(cls, data: RunData) -> Needs:
@@ -44,6 +45,8 @@ class Needs:
         features = self.n_features * (1.0 if plain else 1.0 + _ADDED)
         cells = self.n_rows * features
         needed = cells * cell_bytes(engine)
+        if params.get("cat_mode", "native") == "native":
+            needed += self.n_rows * self.n_categorical * _category_bytes(engine)
         if not plain:
             needed += cells * (self.item_bytes + _RECIPE_BYTES)
         needed += self.n_rows * (_ROW_BYTES + _OUTPUT_BYTES * self.n_outputs)
@@ -62,6 +65,10 @@ class Needs:
 def cell_bytes(engine: str) -> float:
     """Bytes that an engine needs for a cell, beside the matrix itself; engines may say it."""
     return float(getattr(load_engine(engine), "cell_bytes", _UNKNOWN_CELL_BYTES))
+
+
+def _category_bytes(engine: str) -> float:
+    return float(getattr(load_engine(engine), "category_bytes", 0.0))
 
 
 def _leaves(params: Mapping[str, Any]) -> float:

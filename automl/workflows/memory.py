@@ -74,16 +74,25 @@ class MemoryPlan:
             self.tell(f"{count} instead of {self.most_workers} to train", same=True)
         executor.share_memory(self.room, Needs.of(data).task, self.n_workers)
 
-    def fitting(self, data: RunData, kinds: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """The pairs of engine and recipe that there is memory for; the others are told."""
-        needs, found = Needs.of(data), set()
-        for engine, recipe in kinds:
-            need = needs.fold(engine, recipe, {})
+    def fitting(self, data: RunData, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """The candidates that there is memory for; the others are told."""
+        needs, found = Needs.of(data), []
+        for one in candidates:
+            need = needs.fold(one.engine, one.recipe, one.params)
             if need <= self.room:
-                found.add((engine, recipe))
+                found.append(one)
             else:
-                self.tell(f"{engine} ({recipe}) is left out: it would need {written(need)}")
+                name = f"{one.engine} ({one.recipe})"
+                self.tell(f"{name} is left out: it would need {written(need)}")
         return found
+
+    def searchable(self, data: RunData, kinds: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The pairs of engine and recipe that there is memory for, by usual hyperparameters."""
+        needs = Needs.of(data)
+        found = [(engine, recipe) for engine, recipe in kinds]
+        fits = [kind for kind in found if needs.fold(*kind, {}) <= self.room]
+        self.short |= len(fits) < len(found)
+        return fits
 
     def too_small(self, data: RunData, candidates: Iterable[Candidate]) -> ConfigError:
         """The error that names the least limit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,12 +176,13 @@ class Plan:
             data.splits,
             fences=goal.fences,
         )
-        kinds = {(name, recipe) for name in self._engines for recipe in data.plans}
+        entries: Sequence[Candidate] = self.portfolio(data)
+        kinds = [(name, recipe) for name in self._engines for recipe in data.plans]
         if self.memory is not None:
-            kinds = self.memory.fitting(data, sorted(kinds))
+            entries = self.memory.fitting(data, entries)
+            kinds = self.memory.searchable(data, kinds)
         spaces = {
-            (name, recipe): load_engine(name).space(goal.task, size)
-            for name, recipe in sorted(kinds)
+            (name, recipe): load_engine(name).space(goal.task, size) for name, recipe in kinds
         }
         rules = RaceRules(
             trials=self.config.trials,
@@ -195,7 +196,7 @@ class Plan:
             stop_early=self.config.stop_early,
         )
         candidates = Candidates(
-            [c for c in self.portfolio(data) if (c.engine, c.recipe) in kinds],
+            entries,
             Studies(
                 spaces,
                 seed=self.config.seed,
