@@ -94,11 +94,11 @@ def test_engine_that_misbehaves_in_every_way(work: Path, start: Run) -> None:
         {"fail": "no more trees"},
         {"signal": signal.SIGKILL},
     ]
-    words = ("--engines", "fake", "--time-budget", "30s", "--memory-limit", "700M")
+    words = ("--engines", "fake", "--trials", "8", "--time-budget", "50s")
     began = time.monotonic()
-    status, said = ended(start(*words, turns=turns, sleep=0.05))
+    status, said = ended(start(*words, "--memory-limit", "700M", turns=turns))
     assert status == 0, said
-    assert time.monotonic() - began < 34
+    assert time.monotonic() - began < 55
     assert "Traceback" not in said
     found = board()
     causes = list(found["cause"][:5].fillna(""))
@@ -155,7 +155,7 @@ def test_if_every_engine_dies_the_error_says_of_what(start: Run) -> None:
 @posix
 def test_real_engine_killed_from_outside_costs_one_try(work: Path, start: Run) -> None:
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(20_000, 8))
+    x = rng.normal(size=(5_000, 8))
     table = pd.DataFrame(x, columns=list("abcdefgh"))
     table["y"] = np.where(x.sum(axis=1) + rng.normal(size=len(x)) > 0, "yes", "no")
     table.to_csv("table.csv", index=False)

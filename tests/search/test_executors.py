@@ -355,6 +355,19 @@ def test_run_all_reports_in_the_order_of_the_tasks(start: Start, tmp_path: Path)
     assert all(report.error is None for report in reports)
 
 
+@posix
+def test_run_all_tries_once_more_what_was_killed_from_outside(
+    start: Start, tmp_path: Path
+) -> None:
+    executor, dies = start(), {"signal": signal.SIGKILL}
+    once = fold_task(tmp_path, 0, turns=[dies], folder=str(tmp_path))
+    reports = run_all(
+        executor, [once, fold_task(tmp_path, 1, **dies)], seconds_left=lambda: float("inf")
+    )
+    assert [report.error is None for report in reports] == [True, False]
+    assert reports[1].outside
+
+
 def test_run_all_says_which_tasks_did_not_end_in_time(start: Start, tmp_path: Path) -> None:
     executor = start()
     executor.submit(fold_task(tmp_path))
