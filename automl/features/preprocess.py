@@ -164,10 +164,8 @@ def _rounded(values: Floats) -> FloatArray:
     """
     sample = np.sort(values[:: max(1, len(values) // _ROUNDED_SAMPLE)])
     edges = np.unique(sample[:: max(1, len(sample) // _ROUNDED_EDGES)])
-    with np.errstate(over="ignore"):
-        narrow, kept = values.astype(np.float32), edges.astype(np.float32)
-    harmless = len(np.unique(kept)) == len(edges) and not np.isinf(narrow).any()
-    return narrow if harmless else values
+    harmless = len(np.unique(edges.astype(np.float32))) == len(edges)
+    return values.astype(np.float32) if harmless else values
 
 
 def _candidates(parsed: ParsedTable, schema: Schema) -> list[Transformer]:
@@ -203,8 +201,6 @@ def _fits_float32(values: FloatArray) -> bool:
 
 def _side_by_side(columns: Sequence[FloatArray], n_rows: int, dtype: type) -> FloatArray:
     values: FloatArray = np.empty((n_rows, len(columns)), dtype=dtype, order="F")
-    largest = np.finfo(dtype).max
     for i, column in enumerate(columns):
-        # A number beyond float32 stays on the same side of every split.
-        values[:, i] = column if column.dtype == dtype else np.clip(column, -largest, largest)
+        values[:, i] = column
     return values

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from automl.data.schema import Kind, ParsedTable
 from automl.errors import BundleError, DataError
+from automl.features import preprocess
 from automl.features.preprocess import Preprocessor
 
 NAN = np.nan
@@ -80,6 +81,34 @@ def test_float32_only_where_every_value_survives(table):
     inexact = ParsedTable(3, {0: np.array([0.1, 2.0, NAN]), 1: np.arange(3.0)})
     _, matrix = Preprocessor.fit(inexact, schema)
     assert matrix.values.dtype == np.float64
+
+
+def test_a_large_matrix_is_rounded_as_the_rows_to_predict_will_be(table, monkeypatch):
+    monkeypatch.setattr(preprocess, "LARGE_CELLS", 100)
+    prices = np.random.default_rng(0).normal(size=200)
+    parsed, schema = table({"price": (Kind.NUMERIC, prices), "n": (Kind.NUMERIC, range(200))})
+    preprocessor, matrix = Preprocessor.fit(parsed, schema)
+    assert matrix.values.dtype == np.float32
+    loaded = Preprocessor.from_json(json.loads(json.dumps(preprocessor.to_json())))
+    again = loaded.transform(parsed).values
+    assert again.dtype == np.float32
+    assert np.array_equal(again, matrix.values)
+    far = loaded.transform(ParsedTable(2, {0: np.array([1e300, -1e300]), 1: np.zeros(2)}))
+    assert np.isfinite(far.values).all()
+    assert far.values[0, 0] > prices.max() > prices.min() > far.values[1, 0]
+    old = {key: value for key, value in preprocessor.to_json().items() if key != "rounds"}
+    assert Preprocessor.from_json(old).transform(parsed).values.dtype == np.float64
+
+
+def test_a_large_matrix_stays_exact_where_rounding_would_lose_splits(table, monkeypatch):
+    monkeypatch.setattr(preprocess, "LARGE_CELLS", 100)
+    third = np.arange(200) / 3
+    late = 1e9 + np.arange(200) / 4
+    parsed, schema = table({"at": (Kind.NUMERIC, late), "third": (Kind.NUMERIC, third)})
+    preprocessor, matrix = Preprocessor.fit(parsed, schema)
+    assert matrix.values.dtype == np.float64
+    assert np.array_equal(matrix.values[:, 1], third)
+    assert preprocessor.transform(parsed).values.dtype == np.float64
 
 
 def test_calendar_counts_and_text_keep_a_float32_matrix(table):

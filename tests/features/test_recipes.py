@@ -31,7 +31,7 @@ def mixed_matrix(
     values[:, 3:] = rng.normal(size=(n, WIDTH - 3)).astype(np.float32)
     values[:, :4][rng.random((n, 4)) < 0.05] = NAN
     features = (
-        Feature("town", (0,), n_levels=6),
+        Feature("town", (0,), n_levels=120),  # of which these rows have six
         Feature("kind", (1,), n_levels=4),
         Feature("rooms", (2,), monotone=monotone),
         Feature("x", (3,), monotone=monotone),
@@ -105,7 +105,7 @@ def test_targets_outside_the_training_rows_are_never_read(name, task):
     assert np.array_equal(fitted.values[outside], b.values[outside], equal_nan=True)
     # Only what depends on the target differs between fitting and scoring.
     same = np.array_equal(fitted.values[rows], b.values[rows], equal_nan=True)
-    assert same == (name != "encoded")
+    assert same == (name not in ("encoded", "combined"))
 
 
 @pytest.mark.parametrize("name", ADDING)
@@ -160,7 +160,7 @@ def test_a_booster_learns_nothing_from_recipes_of_noise():
     lightgbm = pytest.importorskip("lightgbm")
     from sklearn.metrics import roc_auc_score
 
-    scores: dict[str, list[float]] = {"encoded": [], "derived": []}
+    scores: dict[str, list[float]] = {"encoded": [], "derived": [], "combined": []}
     for seed in range(2):
         rng = np.random.default_rng(seed)
         matrix = mixed_matrix(rng, 2000)
@@ -187,3 +187,34 @@ def test_rows_of_a_single_group_are_not_screened(name):
     assert found.n_rows == 400
     assert not {"combinations", "groupings"} & set(recipe.to_json())
     assert all(len(each["keys"]) == 1 for each in recipe.to_json().get("encodings", []))
+
+
+def test_a_category_of_many_levels_is_a_number_beside_its_encoding():
+    rng = np.random.default_rng(0)
+    matrix = mixed_matrix(rng, 900)
+    y = outcome(matrix, Task.BINARY, rng)
+    for name in ("encoded", "combined"):
+        recipe, made = fit(name, matrix, y, np.arange(900))
+        assert [f.n_levels for f in made.features[:2]] == [0, 4]
+        assert "target mean by town" in [f.name for f in made.features]
+        old = {key: value for key, value in recipe.to_json().items() if key != "ranked"}
+        if name == "encoded":  # as bundles of earlier versions have it
+            assert load_recipe(old).transform(matrix).features[0].n_levels == 120
+
+
+def test_combined_encodes_beside_derived_columns():
+    rng = np.random.default_rng(0)
+    matrix = mixed_matrix(rng, 3000)
+    y = outcome(matrix, Task.BINARY, rng)
+    _, derived = fit("derived", matrix, y, np.arange(3000))
+    _, made = fit("combined", matrix, y, np.arange(3000))
+    assert "x4 x x5" in [f.name for f in derived.features]
+    assert made.features[1 : derived.n_features] == derived.features[1:]
+    assert all(f.name.startswith("target mean") for f in made.features[derived.n_features :])
+    few = Matrix(matrix.values, (Feature("town", (0,), n_levels=6), *matrix.features[1:]))
+    assert "combined" not in plan_recipes(few, seed=0)
+
+
+def test_combined_with_other_than_two_parts_is_refused():
+    with pytest.raises(BundleError, match="has two parts"):
+        load_recipe({"recipe": "combined", "parts": [{"recipe": "plain"}]})

@@ -52,6 +52,28 @@ def test_portfolio_has_no_configuration_twice(n_rows: int, n_categorical: int) -
     assert entries[0].cost == 1.0
 
 
+def test_a_category_of_many_levels_is_encoded_for_all_trees_but_one() -> None:
+    recipes = ("plain", "encoded", "derived", "combined")
+    many = replace(SMALL, most_levels=101)
+    entries = portfolio((*ENGINES, "linear"), recipes, many)
+    assert portfolio(ENGINES, recipes, replace(many, most_levels=100)) == portfolio(
+        ENGINES, recipes, SMALL
+    )
+    unencoded = [
+        c.engine
+        for c in entries
+        if c.recipe in ("plain", "derived")
+        and c.engine != "linear"
+        and "max_ctr_complexity" not in c.params
+    ]
+    assert unencoded == ["lightgbm"]
+    assert (entries[0].engine, entries[0].recipe) == ("lightgbm", "encoded")
+    no_numbers = portfolio(ENGINES, ("plain", "encoded"), many)
+    assert "combined" not in {c.recipe for c in no_numbers}
+    # What there is no recipe for stays plain.
+    assert {c.recipe for c in portfolio(ENGINES, ("plain",), many)} == {"plain"}
+
+
 def test_every_portfolio_parameter_is_one_that_its_engine_knows() -> None:
     from automl.engines import catboost, lightgbm, xgboost
 

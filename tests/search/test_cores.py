@@ -14,11 +14,11 @@ GIB = 1 << 30
     [
         (2, 16 * GIB, 4_000_000, 60.0, (2, 1)),  # one thread per worker
         (64, 256 * GIB, 4_000_000, 60.0, (64, 1)),
-        (8, 2 * GIB, 40_000_000, 3600.0, (3, 2)),  # the memory holds three
-        (8, 256 * GIB, 40_000_000, 60.0, (8, 1)),
-        (8, 256 * GIB, 120_000_000, 3600.0, (2, 4)),  # a worker holds the table once
-        (8, 256 * GIB, 120_000_000, None, (2, 4)),
-        (2, 16 * GIB, 600_000_000, 5.0, (1, 2)),
+        (64, 8 * GIB, GIB // 2, 3600.0, (3, 21)),  # the memory holds three
+        (8, 256 * GIB, 50_000_000, 5.0, (2, 4)),  # a fold takes seconds on one core
+        (8, 256 * GIB, 50_000_000, 60.0, (8, 1)),
+        (2, 256 * GIB, 200_000_000, 3600.0, (1, 2)),  # a large table is not held twice
+        (64, 256 * GIB, 200_000_000, None, (16, 4)),
     ],
 )
 def test_workers_and_threads_fill_the_cores(
