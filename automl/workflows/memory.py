@@ -42,7 +42,7 @@ class MemoryPlan:
     limit: bytes of all processes together.  asked: whether the user set it.
     short: whether the run is another one than it would be with enough memory.
     rows: of the table that are used, once it was read; given where a run goes on.
-    room: bytes for the tasks of all `n_workers`, at most `most_workers`.
+    room: bytes for the tasks of all `n_workers`, at most `most_workers`.  alone: of one worker.
     """
 
     limit: int
@@ -51,21 +51,30 @@ class MemoryPlan:
     short: bool = False
     rows: int | None = None
     room: int = 0
+    alone: int = 0
     most_workers: int = 1
     n_workers: int = 1
 
     def settle(self, data: RunData, candidates: Iterable[Candidate]) -> bool:
-        """Share out the memory for the race on `data`; whether its leanest candidate fits."""
+        """Share out the memory for the race on `data`; whether its leanest candidate fits.
+
+        What fits does not depend on the number of workers that were asked for: there are as few
+        as leave every candidate its room that would fit alone.
+        """
         needs = Needs.of(data)
+        self.alone = self._room(data, 1)
         folds = [needs.fold(c.engine, c.recipe, c.params) for c in candidates]
+        fitting = [need for need in folds if need <= self.alone]
+        largest = max(fitting, default=0)
         self.n_workers = self.most_workers
-        while True:
+        while self.n_workers > 1:
             self.room = self._room(data, self.n_workers)
-            if self.n_workers * folds[0] <= self.room:
-                return True
-            if self.n_workers == 1:
-                return min(folds) <= self.room
+            if max(self.n_workers * folds[0], largest) <= self.room:
+                break
             self.n_workers -= 1
+        else:
+            self.room = self.alone
+        return bool(fitting)
 
     def share(self, data: RunData, executor: Executor) -> None:
         """Tell the executor, and the ledger what is less than it could be."""
@@ -79,7 +88,7 @@ class MemoryPlan:
         needs, found = Needs.of(data), []
         for one in candidates:
             need = needs.fold(one.engine, one.recipe, one.params)
-            if need <= self.room:
+            if need <= self.alone:
                 found.append(one)
             else:
                 name = f"{one.engine} ({one.recipe})"
@@ -90,7 +99,7 @@ class MemoryPlan:
         """The pairs of engine and recipe that there is memory for, by usual hyperparameters."""
         needs = Needs.of(data)
         found = [(engine, recipe) for engine, recipe in kinds]
-        fits = [kind for kind in found if needs.fold(*kind, {}) <= self.room]
+        fits = [kind for kind in found if needs.fold(*kind, {}) <= self.alone]
         self.short |= len(fits) < len(found)
         return fits
 
@@ -155,7 +164,7 @@ def within_memory(
             raise error
         # Nobody set this limit, and predictions err: the run tries.
         memory.ledger.add("memory", error.message, error.hint or "", warning=True)
-        memory.room = memory.least(data, candidates)
+        memory.room = memory.alone = memory.least(data, candidates)
     plan.n_workers = memory.n_workers
     plan.memory = memory
     return data, folds

@@ -360,7 +360,8 @@ def test_run_all_tries_once_more_what_was_killed_from_outside(
     start: Start, tmp_path: Path
 ) -> None:
     executor, dies = start(), {"signal": signal.SIGKILL}
-    once = fold_task(tmp_path, 0, turns=[dies], folder=str(tmp_path))
+    turns = {"turns": [dies], "folder": str(tmp_path)}
+    once = {**fold_task(tmp_path, 0), "params": turns}
     reports = run_all(
         executor, [once, fold_task(tmp_path, 1, **dies)], seconds_left=lambda: float("inf")
     )

@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = {"plain": 10 * MIB, "derived": 900 * MIB}
     monkeypatch.setattr(Needs, "fold", lambda self, engine, recipe, params: needs[recipe])
     plan = plan_of(0)
-    plan.room = 500 * MIB
+    plan.alone = 500 * MIB
     plain, derived = Candidate("fake", "plain", {}), Candidate("fake", "derived", {})
     assert plan.fitting(make_data(), [plain, derived]) == [plain]
     kinds = [("fake", "derived"), ("fake", "plain")]

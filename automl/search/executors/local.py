@@ -68,6 +68,7 @@ class LocalExecutor:
         self._answers: queue.Queue[tuple[Worker | _Ended, dict[str, Any] | None]] = queue.Queue()
         self._cpu_seconds = 0.0  # of workers that have ended
         self._lives = Lives()
+        self._counted_twice = 0  # bytes that the sum of resident sizes was too large by, lately
         self._next_look = 0.0
         self._lost_starts = 0
         self._ever_served = False
@@ -155,6 +156,7 @@ class LocalExecutor:
         return worker
 
     def _kill(self, worker: Worker) -> None:
+        self._counted_twice = 0  # those that are left share less
         self._cpu_seconds += worker.cpu_seconds()
         worker.kill()
         self._lives.end(worker, answered=False, now=time.monotonic())
@@ -239,17 +241,22 @@ class LocalExecutor:
     def _keep_within(self, limit: int) -> None:
         uses = {worker: worker.use() for worker in self._workers}
         own = use_of(psutil.Process())
-        if own.resident + sum(use.resident for use in uses.values()) <= limit:
-            return  # it counts what they share more than once, but costs nothing
+        # It counts what they share more than once, but costs nothing to know.
+        resident = own.resident + sum(use.resident for use in uses.values())
+        if resident - self._counted_twice <= limit:
+            return
         shares = {worker: use.proportional for worker, use in uses.items()}
-        if own.proportional + sum(shares.values()) <= limit or self._emptied():
+        used = own.proportional + sum(shares.values())
+        self._counted_twice = resident - used
+        if used <= limit or self._emptied():
             return
         working = [worker for worker in self._workers if worker.works]
         if not working:
             return
         largest = max(working, key=lambda worker: shares[worker])
-        used, most = written(shares[largest]), written(limit)
-        self._end(largest, f"stopped at {used}: the run had come to its memory limit of {most}")
+        most = written(limit)
+        cause = f"stopped at {written(shares[largest])}: the run had come to its memory limit of"
+        self._end(largest, f"{cause} {most}")
 
     def _emptied(self) -> bool:
         """Whether an idle worker that kept data for later was replaced."""
