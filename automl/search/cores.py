@@ -68,7 +68,7 @@ def plan_workers(
     cores = usable_cores()
     if workers is None:
         # A worker holds the rows it takes and their bins, on top of the libraries themselves.
-        per_worker = 3 * matrix_bytes + 300_000_000
+        per_worker = 3 * matrix_bytes + 150_000_000
         in_memory = max(1, int(0.7 * memory / per_worker))
         workers = max(
             1, min(cores // (threads or _least_threads(matrix_bytes, budget)), in_memory)

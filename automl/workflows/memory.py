@@ -31,7 +31,7 @@ _HOLDOUT = 0.2
 _PARSE_BYTES, _MATRIX_BYTES = 6.0, 4.0
 _PARENT, _PARENT_ROW_BYTES, _FEATURES = 250 * MIB, 250.0, 1.35
 _LEAST_FREE = 100 * MIB
-_FEWEST_ROWS = 1000
+_FEWEST_ROWS, _NEARLY_ALL = 1000, 0.9
 _SLACK = 0.03  # of the limit, for what comes and goes
 
 
@@ -182,8 +182,9 @@ def rows_within(memory: MemoryPlan, n_rows: int, n_columns: int, engines: Iterab
         row = _PARENT_ROW_BYTES + _FEATURES * n_columns * lean
         rows = int(min(parsed, (whole - _PARENT) // row))
         # With hardly any rows, a larger limit is the better answer.
-        rows = n_rows if rows < _FEWEST_ROWS else rows
-        memory.rows = min(n_rows, rows - rows % int(10 ** (len(str(rows)) - 2)))
+        memory.rows = n_rows
+        if _FEWEST_ROWS <= rows < _NEARLY_ALL * n_rows:
+            memory.rows = rows - rows % int(10 ** (len(str(rows)) - 2))
     if memory.rows < n_rows:
         memory.tell(f"{memory.rows:,} of {n_rows:,} rows are used")
     return memory.rows
