@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 _SIGN = 0.05  # CPU seconds that count as a sign of life
 # Seconds without one: a tenth of the time that a task was given, within bounds; or without any.
-_STILL_SHARE, _LEAST_STILL, _MOST_STILL, _STILL_NO_CLOCK = 0.1, 3.0, 10.0, 60.0
-_LATE_SHARE, _LATE_SECONDS = 0.25, 2.0  # that a task may take past its time
+_STILL_SHARE, _LEAST_STILL, _MOST_STILL, _STILL_NO_CLOCK = 0.1, 5.0, 10.0, 60.0
+# That a task may take past its time: the clock is looked at between rounds, and the first one of a
+# large table comes after all its preparations. A trial of folds that take longer has no time.
+_LATE_SHARE, _LATE_SECONDS = 1.0, 10.0
 # Of the longest task so far: with a clock, where an endless loop eats the budget; and without.
 _FACTOR, _LEAST_LONG = 30.0, 20.0
 _FACTOR_NO_CLOCK, _LEAST_LONG_NO_CLOCK = 100.0, 3600.0
