@@ -19,6 +19,7 @@ from automl.forms import (
     PATH,
     SAMPLE,
     SHARE,
+    SIZE,
     TEXT,
     TIME_LIMIT,
     Expected,
@@ -224,6 +225,14 @@ class FitConfig:
     )
     threads: int | None = _option(
         None, whole(1), _SEARCH, "Threads of each training process", metavar="N"
+    )
+    memory_limit: int | None = _option(
+        None,
+        SIZE,
+        _SEARCH,
+        "Use at most so much memory: 1500M, 8G",
+        metavar="SIZE",
+        shown="what is free",
     )
 
     def __post_init__(self) -> None:

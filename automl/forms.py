@@ -16,6 +16,8 @@ from automl.errors import ConfigError
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(r"\s*".join(rf"(?:{_NUMBER}\s*{unit})?" for unit in _UNITS))
+_SIZE = re.compile(rf"{_NUMBER}\s*([kmgt])(?:i?b)?")
+_LEAST_SIZE = 1 << 20  # a smaller one was meant in another unit
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -72,6 +74,19 @@ def _read_limit(value: Any) -> float | None:
     if isinstance(value, str) and value.strip().lower() == "none":
         return None
     return _read_seconds(value)
+
+
+def _read_size(value: Any) -> int:
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(value.strip().lower())
+        if match is None:
+            raise ValueError
+        size = float(match[1]) * 1024.0 ** "kmgt".index(match[2]) * 1024.0
+    else:
+        size = float(_read_whole(value))
+    if not _LEAST_SIZE <= size < math.inf:
+        raise ValueError
+    return int(size)
 
 
 def _read_real(value: Any) -> float:
@@ -214,6 +229,7 @@ FLAG = Form("true or false", _read_flag, (bool,))
 TIME_LIMIT = Form(
     "a time above zero like 90, 60s, 5m, 1h30m or 2d", _read_limit, (int, float, str)
 )
+SIZE = Form("a size of at least a megabyte like 1500M or 8G", _read_size, (int, str))
 SAMPLE = Form("a number of rows above 1 or a share between 0 and 1", _read_sample, (int, float))
 SHARE = Form("a share between 0 and 1", _read_share, (int, float))
 DELIMITER = Form("one character, or the word tab", _read_delimiter, (str,))

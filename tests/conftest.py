@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fake(fake_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of the fake engine, found here and by worker processes as a plug-in is."""
     monkeypatch.syspath_prepend(fake_package)
-    monkeypatch.setenv("PYTHONPATH", str(fake_package))
+    monkeypatch.setenv("PYTHONPATH", str(fake_package), prepend=os.pathsep)
     importlib.invalidate_caches()
     plugins.names.cache_clear()
     yield "fake"

@@ -4,9 +4,12 @@ Params, or the JSON object in the variable AUTOML_FAKE for runs that choose no p
 
 slope: what a tree adds to the margin per unit of the first feature (0 = the prior alone).
 trees: rounds to train at most.  sleep: seconds per round, with a look at the clock after each.
-hang: seconds without a look at the clock.  fail: text of an error.  crash: exit status of the
-whole process, 0 = abort.  memory: bytes to take.  only: splits that a command is for, all if
-absent (the race seeds split k with its own seed + k, and its seed is 0 here).
+hang: seconds without a look at the clock.  spin: the same, but busy.  fail: text of an error.
+crash: exit status of the whole process, 0 = abort.  signal: number of one to send itself.
+memory: bytes to take.  leak: bytes to take and keep, a few at a time.  only: splits that a
+command is for, all if absent (the race seeds split k with its own seed + k, and its seed is 0
+here).  turns: commands of the first calls of `fit` in all processes, one call after the other;
+folder: where they are counted.  tell: a file that is there once a command is about to be obeyed.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from automl.features.matrix import Matrix
 from automl.task import Objective, Task
 
 VARIABLE = "AUTOML_FAKE"
+LEAK = 8 << 20
 
 
 @dataclass
@@ -89,6 +93,8 @@ class FakeEngine:
         setup: FitSetup,
     ) -> FakeBooster:
         orders = {**json.loads(os.environ.get(VARIABLE, "{}")), **params}
+        if "turns" in orders:
+            orders = {**_turn(orders)}
         if setup.seed in orders.get("only", [setup.seed]):
             _obey(orders)
         y, weight = prepared.y, prepared.weight
@@ -114,14 +120,37 @@ class FakeEngine:
         return FakeBooster(np.array(data["base"]), data["slope"], data["n_trees"])
 
 
+_leaked: list[bytearray] = []
+
+
+def _turn(orders: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The commands of this call, by the number of calls so far."""
+    for number, turn in enumerate(orders["turns"]):
+        try:
+            (Path(orders["folder"]) / f"turn_{number}").open("x").close()
+        except FileExistsError:
+            continue
+        return {**orders, **turn}
+    return orders
+
+
 def _obey(orders: Mapping[str, Any]) -> None:
+    if "tell" in orders:
+        Path(orders["tell"]).touch()
     if "memory" in orders:
         bytearray(orders["memory"])
+    for _ in range(orders.get("leak", 0) // LEAK):
+        _leaked.append(bytearray(b"x") * LEAK)
+    if "signal" in orders:
+        os.kill(os.getpid(), orders["signal"])
     if "crash" in orders:
         os._exit(orders["crash"]) if orders["crash"] else os.abort()
     if "fail" in orders:
         raise RuntimeError(orders["fail"])
     time.sleep(orders.get("hang", 0.0))
+    end = time.monotonic() + orders.get("spin", 0.0)
+    while time.monotonic() < end:
+        pass
 
 
 def _base(

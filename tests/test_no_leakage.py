@@ -26,10 +26,11 @@ from automl.ledger import Ledger
 from automl.metrics._lookup import get_metric
 from automl.model.link import Link
 from automl.search.baseline import baseline_margins, objective_losses
-from automl.search.candidates import Candidate
+from automl.search.candidates import Candidate, Candidates
 from automl.search.costs import Costs
 from automl.search.executors.inline import InlineExecutor
 from automl.search.journal import Journal
+from automl.search.judge import Record
 from automl.search.portfolio import portfolio
 from automl.search.race import Race
 from automl.search.rules import RaceRules
@@ -106,16 +107,13 @@ def cross_validated(
     for i, candidate in enumerate(candidates):
         journal = Journal(folder / "journal.jsonl")
         rules = RaceRules(1, lambda: float("inf"), 2000, 40, data.seed, False, baseline)
+        studies, ledger = Studies({}, seed=0, baseline_loss=0.7), Ledger()
         race = Race(
             executor,
             scorer,
             rules,
-            candidates=(candidate,),
-            studies=Studies({}, seed=0, baseline_loss=0.7),
-            costs=Costs(1.0),
-            folder=folder / f"trials_{i}",
-            journal=journal,
-            ledger=Ledger(),
+            Candidates([candidate], studies, Costs(1.0), ledger),
+            Record(folder / f"trials_{i}", journal, ledger),
         )
         (trial,) = race.run()
         journal.close()

@@ -141,6 +141,8 @@ class CatBoostEngine:
     suffix = ".cbm"
     objectives = frozenset(_LOSSES)
     tree_seconds = 1.5e-9
+    cell_bytes = 3.0
+    category_bytes = 40.0  # of a category's cell, where it is taken as such
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""

@@ -178,6 +178,7 @@ class LightGBMEngine:
     suffix = ".txt"
     objectives = frozenset(_LOSSES)
     tree_seconds = 5e-8
+    cell_bytes = 2.5
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""

@@ -160,6 +160,7 @@ class LinearEngine:
     objectives = frozenset(_LOSSES)
     # About ten steps stand for a model that takes 10 ns per feature and row.
     tree_seconds = 2e-8
+    cell_bytes = 3.5
     # A round is a penalty on the mean loss, which hardly depends on the number of rows.
     more_rounds_for_more_rows = False
 

@@ -205,6 +205,7 @@ class XGBoostEngine:
     suffix = ".ubj"
     objectives = frozenset(_LOSSES)
     tree_seconds = 2.5e-8
+    cell_bytes = 7.0
 
     def warm_up(self) -> None:
         """Import the library now, for example while the table is being read."""

@@ -13,8 +13,8 @@ from automl.search.portfolio import MOST_HASTE, RATES, Candidate, hastened
 from automl.search.studies import Studies
 from automl.search.trial import Trial
 
-# An engine that fails this often without any success is not asked again.
-_BENCH_AFTER = 2
+# An engine that fails so often in a row is not asked again: without any success, and with one.
+_BENCH_AFTER, _BENCH_PROVEN_AFTER = 3, 6
 _HASTES = (1.0, 1.4, 2.0, 2.8, MOST_HASTE)
 _FORGET = 0.2  # of what is known of a source's gains, at each new one
 _REPEATED = 4  # trials that may be repeated with other seeds
@@ -43,9 +43,10 @@ class Candidates:
         self, portfolio: Iterable[Candidate], studies: Studies, costs: Costs, ledger: Ledger
     ) -> None:
         self._portfolio = deque(portfolio)
-        self._studies, self._costs, self._ledger = studies, costs, ledger
+        self.costs = costs
+        self._studies, self._ledger = studies, ledger
         self._failures: dict[str, int] = {}
-        self._succeeded: set[str] = set()
+        self._proven: set[str] = set()
         self._worth = {"optuna": _Worth(), "again": _Worth()}
         self._done: list[tuple[float, int, Candidate]] = []  # loss, number
         self._seeds: dict[int, int] = {}  # of a trial: how often it was repeated
@@ -91,7 +92,7 @@ class Candidates:
             if found.params != candidate.params:
                 self._ledger.add("race", f"{name} learns faster", "to end its folds in time")
             return found
-        if first or left <= 0:
+        if left <= 0:
             return None
         sources = [self._searched, self._again]
         if self._worth["again"].per_second > self._worth["optuna"].per_second:
@@ -124,17 +125,21 @@ class Candidates:
 
     def _count(self, trial: Trial) -> None:
         engine = trial.candidate.engine
-        if trial.state == "done":
-            self._succeeded.add(engine)
+        if trial.state in ("done", "pruned"):
+            self._failures[engine] = 0
+            self._proven.add(engine)
         elif trial.state == "failed":
+            was_benched = self._benched(engine)
             self._failures[engine] = self._failures.get(engine, 0) + 1
-            if self._benched(engine):
-                self._ledger.add(
-                    "race", f"{engine} is not tried again", "it only failed", warning=True
+            if self._benched(engine) and not was_benched:
+                reason = (
+                    f"{self._failures[engine]} trials in a row failed, the last: {trial.cause}"
                 )
+                self._ledger.add("race", f"{engine} is not tried again", reason, warning=True)
 
     def _benched(self, engine: str) -> bool:
-        return engine not in self._succeeded and self._failures.get(engine, 0) >= _BENCH_AFTER
+        most = _BENCH_PROVEN_AFTER if engine in self._proven else _BENCH_AFTER
+        return self._failures.get(engine, 0) >= most
 
     def _from_portfolio(self) -> Candidate | None:
         while self._portfolio:
@@ -149,7 +154,7 @@ class Candidates:
     def _searched(self, ends: Callable[[Candidate], float], left: float) -> Candidate | None:
         """What the studies ask for, hastened where it would be too slow."""
         asked = self._studies.ask(
-            seconds=self._costs.predict,
+            seconds=self.costs.predict,
             allowed=lambda c: ends(c) <= left and not self._benched(c.engine),
         )
         if asked is None:
@@ -163,7 +168,7 @@ class Candidates:
         """One of the best trials with another seed, those repeated least first."""
         best = sorted(entry for entry in self._done if entry[2].seed == 0)[:_REPEATED]
         for _, number, candidate in sorted(best, key=lambda e: (self._seeds.get(e[1], 0), e[:2])):
-            if ends(candidate) <= left:
+            if ends(candidate) <= left and not self._benched(candidate.engine):
                 seed = self._seeds[number] = self._seeds.get(number, 0) + 1
                 return replace(candidate, origin="again", seed=seed, study_trial=None)
         return None

@@ -1,12 +1,10 @@
-"""How many cores and how much memory this process may really use."""
+"""How many cores this process may really use, and how many workers share them."""
 
 from __future__ import annotations
 
 import math
 import os
 from pathlib import Path
-
-import psutil
 
 from automl.engines.base import TableSize
 from automl.search.setup import fold_seconds
@@ -15,11 +13,6 @@ from automl.search.setup import fold_seconds
 _QUOTA_V2 = Path("/sys/fs/cgroup/cpu.max")
 _QUOTA_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 _PERIOD_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
-_MEMORY = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-
 _CELL_BYTES = 6  # of text, about
 # So many cells more make a worker take a thread more instead of having another beside it, which
 # would hold the table once more.
@@ -36,16 +29,6 @@ def usable_cores() -> int:
         cores = os.cpu_count() or 1
     quota = _cpu_quota()
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
-
-
-def usable_memory() -> int:
-    """Bytes that are available now, or less where a cgroup sets a limit."""
-    available = int(psutil.virtual_memory().available)
-    for path in _MEMORY:
-        text = _read(path)
-        if text is not None and text.isdigit():
-            available = min(available, int(text))
-    return available
 
 
 def _cpu_quota() -> float | None:
@@ -70,11 +53,12 @@ def plan_workers(
     threads: int | None,
     *,
     matrix_bytes: int,
+    memory: int,
     budget: float | None = None,
 ) -> tuple[int, int]:
     """(worker processes, threads of each) for a table of about that many bytes.
 
-    budget: seconds of the whole run, or None.
+    memory: bytes that all processes may use.  budget: seconds of the whole run, or None.
 
     One thread per worker keeps every core busy even when others use the machine: two threads
     that wait for each other lose 4-10x then. A table too large to be held by that many workers
@@ -84,8 +68,8 @@ def plan_workers(
     cores = usable_cores()
     if workers is None:
         # A worker holds the rows it takes and their bins, on top of the libraries themselves.
-        per_worker = 3 * matrix_bytes + 300_000_000
-        in_memory = max(1, int(0.7 * usable_memory() / per_worker))
+        per_worker = 3 * matrix_bytes + 150_000_000
+        in_memory = max(1, int(0.7 * memory / per_worker))
         workers = max(
             1, min(cores // (threads or _least_threads(matrix_bytes, budget)), in_memory)
         )

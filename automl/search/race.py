@@ -9,37 +9,25 @@ trial starts only if its folds are predicted to finish in time.
 from __future__ import annotations
 
 import math
-import shutil
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from automl.errors import SearchError
-from automl.ledger import Board, Ledger
+from automl.ledger import Board
 from automl.search.blend import row_sample
 from automl.search.candidates import Candidates
-from automl.search.costs import Costs
 from automl.search.cpu import Cpu
-from automl.search.crossval import choose_tree_counts
 from automl.search.executors.base import Executor, Report
 from automl.search.gains import Gains
-from automl.search.journal import Journal
+from automl.search.judge import BATCH, Judge, Record
 from automl.search.pace import Pace
 from automl.search.portfolio import HASTENED, Candidate
-from automl.search.pruning import likely_loss, pruned_after
 from automl.search.rules import RaceRules
-from automl.search.scoring import Scorer, mean_score
-from automl.search.studies import Studies
-from automl.search.trial import FoldRun, Trial
+from automl.search.scoring import Scorer
+from automl.search.trial import Trial
 
-# Finished trials whose models stay on disk and margins in memory: more than a blend looks at.
-KEPT_TRIALS = 30
 _GAIN_ROWS = 20_000  # on which the gain of a trial is measured
-BATCH = 4  # trials per batch in trials mode; any fixed number is as good for identity
 _TICK = 0.25  # seconds between looks at the clock
 _GRACE = 0.3  # seconds that a task may take past its limit before it is killed
 # A candidate starts if this many times its predicted end is in time: after a fold of its engine
@@ -50,51 +38,64 @@ _SURE, _UNSURE = 1.05, 1.3
 class Race:
     """Runs candidates over an executor; `run` returns the trials."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a run, each given once
+    def __init__(
         self,
         executor: Executor,
         scorer: Scorer,
         rules: RaceRules,
+        candidates: Candidates,
+        record: Record,
         *,
-        candidates: tuple[Candidate, ...],
-        studies: Studies,
-        costs: Costs,
-        folder: Path,
-        journal: Journal,
-        ledger: Ledger,
         watch: Callable[[Race], None] = lambda race: None,
     ) -> None:
-        self.executor, self.scorer, self.rules = executor, scorer, rules
-        self._chooser = scorer.with_echoes()
-        self.costs, self.pace = costs, Pace(costs, executor.n_workers)
+        self.executor, self.scorer, self.rules, self.record = executor, scorer, rules, record
+        self.costs = candidates.costs
+        self.judge = Judge(scorer, rules, self.costs, record)
+        self.pace = Pace(self.costs, executor.n_workers)
         self.cpu = Cpu(executor)
-        self.folder, self.journal, self.ledger = folder, journal, ledger
-        self.trials: list[Trial] = []
-        self.margins: dict[str, Any] = {}  # name -> stacked (rows, k) float32 of finished trials
-        self.ended_by_clock = False
         self.resumed = False
         self._ended_early = False
-        self.loss_seconds = 0.0  # that one evaluation of the metric takes, to plan the end
-        self._candidates = Candidates(candidates, studies, costs, ledger)
+        self._candidates = candidates
         self._batch: deque[Candidate] = deque()
-        self._finish: deque[tuple[Trial, FoldRun]] = deque()
         self._untold: deque[Trial] = deque()
-        self._sample = row_sample(len(self._chooser.rows), _GAIN_ROWS, rules.seed)
-        self._gains = Gains(lambda margin: self._chooser.loss(margin, self._sample))
+        chooser = self.judge.chooser
+        self._sample = row_sample(len(chooser.rows), _GAIN_ROWS, rules.seed)
+        self._gains = Gains(lambda margin: chooser.loss(margin, self._sample))
         self._watch = watch
 
     def take_back(self, trials: Sequence[Trial], margins: Mapping[str, Any]) -> None:
         """Go on from the trials of an interrupted run, as `search.restore` makes them."""
         self.resumed = True
         self._candidates.tried(trials)
-        self.margins.update(margins)
-        for trial in trials:
-            self.trials.append(trial)
-            self._untold.append(trial)
-            for fold in trial.folds.values():
-                self.costs.seen(trial.candidate, fold.seconds)
-            if trial.state == "finishing":
-                self._finish_trial(trial)
+        self._untold.extend(trials)
+        self.judge.take_back(trials, margins)
+
+    # -- what it has done so far ------------------------------------------------------------------
+
+    @property
+    def trials(self) -> list[Trial]:
+        return self.judge.trials
+
+    @property
+    def done(self) -> list[Trial]:
+        return self.judge.done
+
+    @property
+    def margins(self) -> Mapping[str, Any]:
+        """Stacked (rows, k) float32 out-of-fold margins of finished trials, by name."""
+        return self.judge.margins
+
+    @property
+    def ended_by_clock(self) -> bool:
+        return self.judge.ended_by_clock
+
+    @ended_by_clock.setter
+    def ended_by_clock(self, value: bool) -> None:
+        self.judge.ended_by_clock = value
+
+    @property
+    def running(self) -> bool:
+        return bool(self.judge.open)
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -103,7 +104,7 @@ class Race:
         self.cpu.begin()
         while True:
             self._fill()
-            if not self._open():
+            if not self.judge.open:
                 break
             reports = self.executor.wait(min(_TICK, max(self._hard_left(), 0.01)))
             for report in reports:
@@ -124,13 +125,6 @@ class Race:
         """Seconds until running tasks are killed; the first model may use what the end spares."""
         spare = _GRACE if self.done else _GRACE + self.rules.spare()
         return self.rules.seconds_left() + spare
-
-    @property
-    def done(self) -> list[Trial]:
-        return [trial for trial in self.trials if trial.state == "done"]
-
-    def _open(self) -> list[Trial]:
-        return [trial for trial in self.trials if trial.is_open]
 
     def _fill(self) -> None:
         while self.executor.idle:
@@ -160,10 +154,10 @@ class Race:
         The first trial of a run waits for nobody: there must be a model to ship.
         """
         anywhere = anywhere or not self.done
-        for i, (trial, fold) in enumerate(self._finish):
+        for i, (trial, fold) in enumerate(self.judge.finish):
             task = trial.finish_task(fold)
             if anywhere or self.executor.suits(task):
-                del self._finish[i]
+                del self.judge.finish[i]
                 return task
         return None
 
@@ -173,8 +167,8 @@ class Race:
         self.executor.stop_running()
         for report in self.executor.wait(0.0):
             self._take(report)
-        for trial in self._open():
-            self._close(trial, "stopped")
+        for trial in self.judge.open:
+            self.judge.close(trial, "stopped")
 
     # -- candidates -----------------------------------------------------------------------------
 
@@ -185,13 +179,13 @@ class Race:
             if self._ends_early():
                 return None
             return self._candidates.fitting(
-                self._end, self.rules.seconds_left(), first=not self.trials
+                self._end, self.rules.seconds_left(), first=not self.done and not self.judge.open
             )
         if self._batch:
             return self._batch.popleft()
         size = min(BATCH, self.rules.trials - len(self.trials))
         # A batch is asked for, whole, when the one before it is closed and told.
-        if size <= 0 or self._open():
+        if size <= 0 or self.judge.open:
             return None
         if self.rules.seconds_left() <= 0:
             self.ended_by_clock = True
@@ -210,7 +204,7 @@ class Race:
             return False
         self._ended_early = True
         waited = self._gains.waited
-        self.ledger.add("race", "ends early", f"{waited} trials did not improve the blend")
+        self.record.ledger.add("race", "ends early", f"{waited} trials did not improve the blend")
         return True
 
     def _tell(self) -> None:
@@ -221,7 +215,7 @@ class Race:
         self._candidates.tell(closed)
         for trial in closed:
             if trial.name in self.margins:
-                margin = self._chooser.pooled(self.margins[trial.name])[self._sample]
+                margin = self.judge.chooser.pooled(self.margins[trial.name])[self._sample]
                 self._candidates.gained(trial, self._gains.take(margin))
 
     def _end(self, candidate: Candidate) -> float:
@@ -233,12 +227,12 @@ class Race:
     def _start(self, candidate: Candidate) -> Trial:
         number = len(self.trials)
         n_splits = len(self.scorer.splits)
-        folder = self.folder / f"{number:04d}"
+        folder = self.record.folder / f"{number:04d}"
         folder.mkdir(parents=True, exist_ok=True)
         trial = Trial(number, candidate, folder, n_splits, pending=list(range(n_splits)))
         self.trials.append(trial)
         self._untold.append(trial)
-        self.journal.write("trial", **trial.to_json())
+        self.record.journal.write("trial", **trial.to_json())
         return trial
 
     # -- tasks ----------------------------------------------------------------------------------
@@ -257,12 +251,14 @@ class Race:
     def _time_limit(self, trial: Trial) -> float | None:
         """Seconds for one fold: a fair share of those left for the first trial and hastened ones.
 
-        The first trial always finishes, whatever its folds were predicted to take.
+        The first trial, or the next one if it failed, always finishes, whatever its folds were
+        predicted to take.
         """
         left = self.rules.seconds_left()
         if not self.rules.reads_clock:
             return None if math.isinf(left) else max(left, 0.0)
-        if trial.number and trial.candidate.origin != HASTENED:
+        first = not self.done and trial is self.judge.open[0]
+        if not first and trial.candidate.origin != HASTENED:
             return left
         waves = math.ceil((len(trial.pending) + 1) / self.executor.n_workers)
         return left / waves * 0.85  # predicting the valid rows takes time too
@@ -274,21 +270,8 @@ class Race:
         if 0.8 * self.pace.pending_end(trial) <= self.rules.seconds_left():
             return False
         self.ended_by_clock = True
-        self._close(trial, "stopped")
+        self.judge.close(trial, "stopped")
         return True
-
-    def _finish_trial(self, trial: Trial) -> None:
-        """All folds are trained: choose their tree counts and queue their predictions."""
-        trial.state = "finishing"
-        folds = trial.prefix()
-        repeats = [split.repeat for split in self.scorer.splits]
-        counts = choose_tree_counts(
-            [fold.curve for fold in folds], repeats, inner_stop=self.rules.inner_stop
-        )
-        for fold, count in zip(folds, counts, strict=True):
-            fold.n_trees = count
-        trial.objective_loss = float(np.mean([fold.curve[fold.n_trees - 1] for fold in folds]))
-        self._finish.extend((trial, fold) for fold in folds)
 
     # -- reports --------------------------------------------------------------------------------
 
@@ -300,114 +283,9 @@ class Race:
             self.cpu.native_seconds += report.result["native_seconds"]
             taken = report.result["seconds"], report.result["cpu_seconds"]
             self.pace.seen(*taken, self.executor.threads)
-        if not trial.is_open:
-            return  # pruned or stopped meanwhile
-        if report.result is None:
-            self._take_failure(trial, report)
-        elif report.task["kind"] == "fold":
-            self._take_fold(trial, report.task, report.result)
-        else:
-            trial.predict_seconds += report.result["predict_seconds"]
-            trial.folds[report.task["split"]].model_bytes = report.result["model_bytes"]
-            trial.n_predicted += 1
-            if trial.n_predicted == trial.n_splits:
-                self._take_finished(trial)
-
-    def _take_failure(self, trial: Trial, report: Report) -> None:
-        split = int(report.task["split"])
-        if report.stopped:
-            self._close(trial, "stopped")
-        elif report.task["kind"] == "fold":
-            trial.failures[split] = report
-            trial.pending = [k for k in trial.pending if k < split]
-            self._settle(trial)
-        else:
-            self._fail(trial, report)
-
-    def _take_fold(self, trial: Trial, task: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-        recipe_file = task["recipe_file"]
-        fold = FoldRun(
-            split=task["split"],
-            curve=result["curve"],
-            n_trained=result["n_trained"],
-            seconds=result["seconds"],
-            model=Path(task["model"]),
-            recipe_file=None if recipe_file is None else Path(recipe_file),
-            by_clock=result["by_clock"],
-            model_bytes=result["model_bytes"],
-        )
-        trial.folds[fold.split] = fold
-        self.ended_by_clock |= fold.by_clock
-        trial.seconds += fold.seconds
-        self.costs.seen(trial.candidate, fold.seconds)
-        self.journal.write("fold", **{**task, **result})
-        self._settle(trial)
-
-    def _settle(self, trial: Trial) -> None:
-        """Prune, fail or finish `trial`, or wait for more of its folds.
-
-        A failed fold counts only when all before it are trained: one of them may prune the trial.
-        """
-        if self._prune(trial):
-            return
-        reached = len(trial.prefix())
-        if reached in trial.failures:
-            self._fail(trial, trial.failures[reached])
-        elif reached == trial.n_splits:
-            self._finish_trial(trial)
-
-    def _take_finished(self, trial: Trial) -> None:
-        parts = [np.load(trial.oof_file(k), allow_pickle=False) for k in range(trial.n_splits)]
-        stacked = np.concatenate(parts)
-        pooled = self._chooser.pooled(stacked)
-        threshold = self._chooser.threshold(pooled)
-        started = time.perf_counter()
-        trial.loss = self._chooser.loss(pooled)
-        self.loss_seconds = max(self.loss_seconds, time.perf_counter() - started)
-        trial.fold_scores = self.scorer.split_scores(stacked, threshold)
-        trial.score = mean_score(trial.fold_scores)
-        self.margins[trial.name] = stacked
-        self._close(trial, "done")
-        if len(self.margins) > KEPT_TRIALS:
-            self._forget(max(self.done, key=lambda t: -math.inf if t.forgotten else t.loss or 0.0))
-
-    def _forget(self, trial: Trial) -> None:
-        """Drop the models and margins of a trial that no blend will want: runs may be long."""
-        trial.forgotten = True
-        self.margins.pop(trial.name, None)
-        shutil.rmtree(trial.folder, ignore_errors=True)
-
-    def _fail(self, trial: Trial, report: Report) -> None:
-        trial.cause = report.error or "unknown"
-        self.ledger.add("race", f"{trial.name} failed", trial.cause, warning=True)
-        self.journal.write("traceback", trial=trial.number, traceback=report.traceback)
-        self._close(trial, "failed")
-
-    def _close(self, trial: Trial, state: Any) -> None:
-        trial.state = state
-        trial.pending.clear()
-        self.journal.write("closed", **trial.to_json())
-        if state != "done":
-            self._forget(trial)
-
-    def _prune(self, trial: Trial) -> bool:
-        """Whether `trial` is hopeless against earlier trials, and closed for it."""
-        complete = len(trial.folds) == trial.n_splits
-        if complete and self.rules.reads_clock:
-            return False
-        first = trial.number if self.rules.reads_clock else trial.number - trial.number % BATCH
-        rivals = [t for t in self.trials[:first] if t.state == "done"]
-        trial.pruned_after = pruned_after(trial, rivals, self.rules.baseline_losses)
-        if trial.pruned_after:
-            trial.objective_loss = likely_loss(trial, rivals, trial.pruned_after)
-            self._close(trial, "pruned")
-        return trial.pruned_after > 0
+        self.judge.take(report)
 
     # -- for people -----------------------------------------------------------------------------
-
-    @property
-    def running(self) -> bool:
-        return bool(self._open())
 
     def board(self, *, spent: float, budget: float | None) -> Board:
         """The leaderboard as it stands."""
@@ -419,7 +297,7 @@ class Race:
             blend_score=None,
             spent=spent,
             budget=budget,
-            trials_done=len(self.trials) - len(self._open()),
+            trials_done=len(self.trials) - len(self.judge.open),
             trials_planned=self.rules.trials,
-            running=[trial.name for trial in self._open()],
+            running=[trial.name for trial in self.judge.open],
         )

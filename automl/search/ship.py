@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.errors import SearchError
 from automl.model.bundle import MemberFiles
 from automl.search.crossval import PLAIN, load_engine
 from automl.search.executors.base import Executor, Report
@@ -26,6 +25,17 @@ GRACE = 0.15  # seconds that a task may take past its limit before it is killed
 _PROBE_ROWS = 8
 _SHAP_TASKS = 8
 _SHAP_SHARE = 0.7  # of the seconds left, as a guard against a probe that ran undisturbed
+
+
+class NotDone(Exception):  # noqa: N818 - a reason to ship without, not an error of the run
+    """Why a step after the race was left out: the time was up, or what failed.
+
+    late: the time was up.
+    """
+
+    def __init__(self, reason: str, *, late: bool) -> None:
+        super().__init__(reason)
+        self.late = late
 
 
 def fold_members(trials: Sequence[Trial], weights: Mapping[str, float]) -> list[MemberFiles]:
@@ -48,11 +58,11 @@ def refit_members(
     folder: Path,
     seed: int,
     seconds_left: Callable[[], float],
-) -> tuple[list[MemberFiles] | None, bool]:
+) -> tuple[list[MemberFiles], bool]:
     """Each member as one model of all rows, and whether the clock cut any of them short.
 
-    The tree count is the folds' mean, scaled by the rows that a split did not train on. None
-    where the clock left no model of one of them. Raises SearchError if a refit fails.
+    The tree count is the folds' mean, scaled by the rows that a split did not train on. Raises
+    NotDone where one of them has no model.
     """
     by_name = {trial.name: trial for trial in trials}
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,8 +85,7 @@ def refit_members(
         )
         members.append((trial, weight, model, recipe_file))
     reports = run_all(executor, tasks, seconds_left=seconds_left)
-    if not _all_there(reports, "Refitting on all rows"):
-        return None, True
+    _check_all(reports)
     cut = any(report.result["by_clock"] for report in reports if report.result is not None)
     return [
         _member(trial, weight, ((model, _recipe(recipe_file)),))
@@ -126,11 +135,11 @@ def blend_shap(  # noqa: PLR0913 - the model, its data and workers, and what may
     max_rows: int,
     probe: bool,
     seconds_left: Callable[[], float],
-) -> BlendShap | None:
-    """Contributions of as many random training rows as there is time for; None if for none.
+) -> BlendShap:
+    """Contributions of as many random training rows as there is time for.
 
     `max_rows` are explained, or with `probe` as many of them as there is time for, by the cost of
-    a few rows that are explained first.
+    a few rows that are explained first. Raises NotDone if not even those were.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = explained_rows(data.matrix.n_rows, data.seed)[:max_rows]
@@ -142,12 +151,15 @@ def blend_shap(  # noqa: PLR0913 - the model, its data and workers, and what may
         limit = min(limit, _PROBE_ROWS)
         values, cost = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
         affordable = int(_SHAP_SHARE * seconds_left() / max(cost, 1e-7))
-        if values is None or affordable <= limit:
-            return None if values is None else _blend_shap(values, rows)
+        if affordable <= limit:
+            return _blend_shap(values, rows)
         limit = min(len(rows), affordable)
-    more, _ = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
-    found = values if more is None else more
-    return None if found is None else _blend_shap(found, rows)
+    try:
+        values, _ = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
+    except NotDone:
+        if values is None:
+            raise
+    return _blend_shap(values, rows)
 
 
 def explained_rows(n_rows: int, seed: int) -> NDArray[np.int64]:
@@ -166,8 +178,8 @@ def _shap_pass(
     n_columns: int,
     limit: int,
     seconds_left: Callable[[], float],
-) -> tuple[Floats | None, float]:
-    """(values of the first `limit` rows or None if there was no time, seconds a row takes)."""
+) -> tuple[Floats, float]:
+    """(values of the first `limit` rows, seconds a row takes); raises NotDone."""
     tasks = [
         {
             "kind": "contributions",
@@ -181,8 +193,7 @@ def _shap_pass(
         if part
     ]
     reports = run_all(executor, tasks, seconds_left=seconds_left)
-    if not _all_there(reports, "Computing SHAP values"):
-        return None, math.inf
+    _check_all(reports)
     results = [report.result for report in reports if report.result is not None]
     parts = [np.load(str(task["output"]), allow_pickle=False) for task in tasks]
     cost = sum(result["row_seconds"] for result in results) / executor.n_workers
@@ -223,9 +234,11 @@ def run_all(
     """The reports of all tasks, in the order of `tasks`; those not ended in time say so.
 
     Each task gets a fair share of the seconds that are left when it starts as its "time_limit".
+    One whose worker was ended from outside is tried once more.
     """
     waiting = list(tasks)
     reports: list[Report] = []
+    lost: set[int] = set()
     order = {id(task): i for i, task in enumerate(tasks)}
     while len(reports) < len(tasks):
         while waiting and executor.idle:
@@ -237,7 +250,13 @@ def run_all(
         hard = seconds_left() + GRACE
         found = executor.wait(None if math.isinf(hard) else max(hard, 0.0))
         # A fold of a pruned trial may still come in from the race: it is nobody's any more.
-        reports += [report for report in found if id(report.task) in order]
+        for report in found:
+            key = id(report.task)
+            if report.outside and key in order and key not in lost:
+                lost.add(key)
+                waiting.insert(0, tasks[order[key]])
+            elif key in order:
+                reports.append(report)
         if seconds_left() + GRACE <= 0 and len(reports) < len(tasks):
             executor.stop_running()
             reports += [r for r in executor.wait(0.0) if id(r.task) in order]
@@ -246,12 +265,11 @@ def run_all(
     return sorted(reports, key=lambda report: order[id(report.task)])
 
 
-def _all_there(reports: Sequence[Report], what: str) -> bool:
-    """False if the clock stopped some; raises SearchError if one failed by itself."""
-    for report in reports:
-        if report.result is None and not report.stopped:
-            raise SearchError(f"{what} failed: {report.error}")
-    return all(report.result is not None for report in reports)
+def _check_all(reports: Sequence[Report]) -> None:
+    """Raise NotDone if one has no result; that one failed counts more than that time was up."""
+    for report in sorted(reports, key=lambda report: report.stopped):
+        if report.result is None:
+            raise NotDone(report.error or "unknown", late=report.stopped)
 
 
 def _member(

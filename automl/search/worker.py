@@ -19,6 +19,9 @@ from typing import Any, TextIO
 from automl.errors import AutoMLError
 from automl.search.disk import disk_trouble
 
+_UNUSED_SHARE, _UNUSED = 1.2, 64 << 20
+_REFUSED = ("bad_alloc", "bad allocation", "Cannot allocate memory", "MemoryError")
+
 
 def main() -> None:
     """Serve tasks until the input closes."""
@@ -40,6 +43,8 @@ def main() -> None:
 
                 trainer = FoldTrainer(RunData.read(Path(task["store"])))
                 result = {}
+            elif task["kind"] == "bound":
+                result = _bound_memory(task["bytes"])
             else:
                 result = trainer.run(task)
             answer = {"id": task["id"], "result": result}
@@ -51,6 +56,7 @@ def main() -> None:
                 # What the user can mend is told as such, not as a failure of ours.
                 "mend": [error.message, error.hint] if isinstance(error, AutoMLError) else None,
                 "disk": disk_trouble(error),
+                "memory": _is_memory(error),
             }
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
@@ -69,6 +75,36 @@ def _read_tasks(tasks: queue.Queue[tuple[float, dict[str, Any]]]) -> None:
         tasks.put((time.monotonic(), json.loads(line)))
     # The parent is gone or done with us. Native code may be training: leave without waiting.
     os._exit(0)
+
+
+def _bound_memory(more: int) -> dict[str, Any]:
+    """Let this process take so many bytes more, where the system can bound them (Linux).
+
+    A limit on data, not on the address space: that counts files which are only mapped.
+    """
+    try:
+        import resource
+    except ImportError:
+        return {}
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    now = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    # What is asked for is never all used: stacks, buffers of libraries, freed pieces.
+    bound = now + int(_UNUSED_SHARE * more) + _UNUSED
+    if hard != resource.RLIM_INFINITY:
+        bound = min(bound, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
+    return {"bytes": bound}
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory was refused; native libraries say so in their own errors."""
+    if isinstance(error, MemoryError):
+        return True
+    return any(words in str(error) for words in _REFUSED)
 
 
 def _warm_up(engines: list[str]) -> dict[str, Any]:

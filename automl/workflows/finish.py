@@ -28,6 +28,7 @@ from automl.search.ship import (
     GRACE,
     MAX_EXPLAINED_ROWS,
     BlendShap,
+    NotDone,
     blend_shap,
     fold_members,
     refit_members,
@@ -168,23 +169,29 @@ class Finish:
                 - GRACE
             )
 
-        members, cut = refit_members(
-            self.race.done,
-            choice.weights,
-            self.data,
-            self.race.executor,
-            folder=self.run.path / "refit",
-            seed=self.config.seed,
-            seconds_left=left,
-        )
-        self.race.ended_by_clock |= cut
-        if members is None:
+        try:
+            members, cut = refit_members(
+                self.race.done,
+                choice.weights,
+                self.data,
+                self.race.executor,
+                folder=self.run.path / "refit",
+                seed=self.config.seed,
+                seconds_left=left,
+            )
+        except NotDone as reason:
+            self.race.ended_by_clock |= reason.late
+            lead = (
+                "no time was left to refit" if reason.late else "the models could not be refitted"
+            )
             self.ledger.add(
                 "blend",
-                "no time was left to refit on all rows; the models of the folds ship instead",
+                f"{lead} on all rows; the models of the folds ship instead",
+                "" if reason.late else str(reason),
                 warning=True,
             )
             return fold_members(self.race.done, choice.weights)
+        self.race.ended_by_clock |= cut
         why = "--refit" if self.config.refit else f"{self.folds.scheme} validation"
         self.ledger.add("blend", "members are refitted on all rows", why)
         if cut:
@@ -202,25 +209,27 @@ class Finish:
                 self.plan.budget.left() - self.plan.end_seconds() - GRACE if limited else math.inf
             )
 
-        shap = blend_shap(
-            members,
-            self.data,
-            self.race.executor,
-            n_columns=len(self.table.schema.columns),
-            folder=self.run.path / "shap",
-            max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
-            probe=limited and by_clock,
-            seconds_left=left,
-        )
-        if shap is None:
+        try:
+            shap = blend_shap(
+                members,
+                self.data,
+                self.race.executor,
+                n_columns=len(self.table.schema.columns),
+                folder=self.run.path / "shap",
+                max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
+                probe=limited and by_clock,
+                seconds_left=left,
+            )
+        except NotDone as reason:
+            hint = "`automl explain` computes them from the bundle"
             self.ledger.add(
                 "explain",
-                "no time was left for SHAP values",
-                "`automl explain` computes them from the bundle",
+                "no time was left for SHAP values" if reason.late else "there are no SHAP values",
+                hint if reason.late else f"{reason}; {hint}",
                 warning=True,
             )
-        else:
-            self.ledger.add("explain", f"SHAP values of {len(shap.rows):,} training rows")
+            return None
+        self.ledger.add("explain", f"SHAP values of {len(shap.rows):,} training rows")
         return shap
 
     def _importance(self, shap: BlendShap) -> Importance:
@@ -287,7 +296,7 @@ class Finish:
             n_columns=len(self.table.schema.used),
             seconds=self.plan.budget.spent(),
             budget=self.config.time_budget,
-            reproducible=not clocked and not race.resumed,
+            reproducible=not clocked and not race.resumed and not self.plan.memory_short,
             warnings=self.ledger.warnings,
             notes=[] if importance is not None else ["SHAP values"],
             teacher=None if taught is None else taught.teacher,
@@ -340,6 +349,7 @@ class Finish:
             "fold_scores": outcome.fold_scores,
             "baseline": outcome.baseline,
             "engine_scores": outcome.engine_scores,
+            "failed": files.failed(self.race.trials),
             "out_of_fold": every,
             "validation": self.folds.scheme,
             "n_splits": len(self.folds.splits),

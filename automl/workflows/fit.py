@@ -25,12 +25,14 @@ from automl.metrics._lookup import check_target, default_metric, get_metric
 from automl.search.crossval import load_engine
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
+from automl.search.memory import memory_limit
 from automl.search.scale import LOG
 from automl.search.setup import Goal, pursue, tell_goal
 from automl.search.store import RunData
 from automl.search.studies import check_sampler
 from automl.settings import resolve
 from automl.workflows.finish import Finish
+from automl.workflows.memory import MemoryPlan, within_memory
 from automl.workflows.output import RunFolder, bundle_place
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
@@ -107,15 +109,18 @@ def _fit(
     if config.metric is not None:
         get_metric(config.metric)  # an unknown name is said before anything is read
     check_sampler(config.sampler)
+    memory = MemoryPlan(memory_limit(config.memory_limit), config.memory_limit is not None, ledger)
+    if earlier is not None:
+        memory.rows = earlier.start.get("rows")
     place = bundle_place(data, config)
     going_on = earlier is not None
     with (
         RunFolder(place, config.temp_dir, resume=going_on, force=config.force) as run,
-        closing(_executor(data, config, engines, run, in_process=in_process)) as executor,
+        closing(_executor(source, engines, run, memory, in_process=in_process)) as executor,
     ):
         ledger.progress.stage("Reading")
         _keep_settings(source, run, ledger)
-        table = load_training_table(data, config, ledger)
+        table = load_training_table(data, config, ledger, memory)
         if earlier is not None:
             earlier.check_data(table.digest, str(data))
         goal = _goal(table, config, ledger)
@@ -134,12 +139,14 @@ def _fit(
             run_data, folds = plan.within_budget(run_data, folds)
         elif earlier.start["fewer"]:
             run_data, folds = plan.with_splits(run_data, **earlier.start["fewer"])
+        run_data, folds = within_memory(memory, plan, run_data, folds, may_split=not going_on)
         tell_folds(folds, table, ledger)
         prepared = digest_of(run_data)
         if earlier is not None:
             earlier.check_prepared(prepared)
         run_data.write(run.store)
         executor.open(run.store)
+        memory.share(run_data, executor)
         run_data = _without_cells(run_data)
         with closing(Journal(run.journal, spent=budget.spent)) as journal:
             journal.write(
@@ -151,6 +158,7 @@ def _fit(
                 prepared=prepared,
                 log_scale=goal.link is LOG,
                 fewer=plan.fewer,
+                rows=memory.rows,
             )
             ledger.progress.stage("Race")
             race = plan.race(run_data, folds, executor, run.trials, journal, ledger)
@@ -210,7 +218,12 @@ def _able(engines: tuple[str, ...], goal: Goal) -> tuple[str, ...]:
 
 
 def _executor(
-    data: Any, config: FitConfig, engines: tuple[str, ...], run: RunFolder, *, in_process: bool
+    source: Source,
+    engines: tuple[str, ...],
+    run: RunFolder,
+    memory: MemoryPlan,
+    *,
+    in_process: bool,
 ) -> Executor:
     """Workers that import the boosters while the table is read."""
     if in_process:
@@ -220,13 +233,20 @@ def _executor(
     from automl.search.cores import plan_workers
     from automl.search.executors.local import LocalExecutor
 
-    threads = config.threads
+    config, threads = source.config, source.config.threads
     if threads is None and config.trials is not None:
         threads = 1  # trees that do not depend on the machine's cores
     workers, threads = plan_workers(
-        config.workers, threads, matrix_bytes=_size(data), budget=config.time_budget
+        config.workers,
+        threads,
+        matrix_bytes=_size(source.data),
+        memory=memory.limit,
+        budget=config.time_budget,
     )
-    return LocalExecutor(workers, threads=threads, engines=engines, log=run.log)
+    memory.most_workers = workers
+    return LocalExecutor(
+        workers, threads=threads, engines=engines, log=run.log, memory=memory.limit
+    )
 
 
 def _size(data: Any) -> int:

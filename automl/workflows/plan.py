@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from automl.data.splits import Folds
 from automl.errors import ConfigError
 from automl.ledger import Ledger
 from automl.search.baseline import baseline_margins, objective_losses
+from automl.search.candidates import Candidates
 from automl.search.costs import Costs
 from automl.search.crossval import load_engine
 from automl.search.distil import distil_seconds
 from automl.search.executors.base import Executor
 from automl.search.journal import Journal
-from automl.search.portfolio import portfolio
+from automl.search.judge import Record
+from automl.search.portfolio import Candidate, portfolio
 from automl.search.race import Race
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
@@ -31,6 +33,7 @@ from automl.search.setup import Goal, fold_seconds
 from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
+from automl.workflows.memory import MemoryPlan
 from automl.workflows.training_table import TrainingTable
 from automl.workflows.validation import inner_stop, split_rows
 
@@ -74,9 +77,10 @@ class Plan:
     ) -> None:
         self.config, self.budget = config, budget
         self._table, self._goal = table, goal
-        self._engines, self._n_workers = engines, n_workers
+        self._engines, self.n_workers = engines, n_workers
         self._race: Race | None = None
         self._data: RunData | None = None
+        self.memory: MemoryPlan | None = None
         self.fewer: dict[str, Any] = {}  # what the clock made of the folds: as `with_splits` takes
 
     # -- before the race ------------------------------------------------------------------------
@@ -90,13 +94,13 @@ class Plan:
             return data, folds
         guess = self._guess(data)
         left = self.budget.left() - self.reserve()
-        waves = math.ceil(len(data.splits) / self._n_workers)
+        waves = math.ceil(len(data.splits) / self.n_workers)
         asked = self.config.folds, self.config.holdout, self.config.trials
         chosen = all(option is None for option in asked)
         if chosen and len(data.splits) > _FEW_SPLITS and guess * waves > left / _LEAST_TRIALS:
             reason = f"{_FEW_SPLITS} folds leave time for more candidates."
             data, folds = self.with_splits(data, reason, n_folds=_FEW_SPLITS)
-            waves = math.ceil(_FEW_SPLITS / self._n_workers)
+            waves = math.ceil(_FEW_SPLITS / self.n_workers)
         need = _WORTH * guess * waves
         if chosen and left < 2 * need and len(data.splits) > 1:
             need = _WORTH * guess * 2  # one split, and its refit on all rows
@@ -136,6 +140,15 @@ class Plan:
         folds = replace(folds, reason=reason)
         return replace(data, splits=folds.splits, inner_stop=inner_stop(folds)), folds
 
+    def portfolio(self, data: RunData) -> tuple[Candidate, ...]:
+        """The candidates that are tried first, in their order."""
+        return portfolio(self._engines, tuple(data.plans), data.size)
+
+    @property
+    def memory_short(self) -> bool:
+        """Whether something was left out for want of memory."""
+        return self.memory is not None and self.memory.short
+
     def _guess(self, data: RunData) -> float:
         return fold_seconds(data.size, data.n_outputs)
 
@@ -163,10 +176,13 @@ class Plan:
             data.splits,
             fences=goal.fences,
         )
+        entries: Sequence[Candidate] = self.portfolio(data)
+        kinds = [(name, recipe) for name in self._engines for recipe in data.plans]
+        if self.memory is not None:
+            entries = self.memory.fitting(data, entries)
+            kinds = self.memory.searchable(data, kinds)
         spaces = {
-            (name, recipe): load_engine(name).space(goal.task, size)
-            for name in self._engines
-            for recipe in data.plans
+            (name, recipe): load_engine(name).space(goal.task, size) for name, recipe in kinds
         }
         rules = RaceRules(
             trials=self.config.trials,
@@ -179,22 +195,24 @@ class Plan:
             spare=self._spare,
             stop_early=self.config.stop_early,
         )
-        slowness = self._slowness() if self.budget.limited else 1.0
-        self._race = Race(
-            executor,
-            scorer,
-            rules,
-            candidates=portfolio(self._engines, tuple(data.plans), size),
-            studies=Studies(
+        candidates = Candidates(
+            entries,
+            Studies(
                 spaces,
                 seed=self.config.seed,
                 baseline_loss=rules.baseline_loss,
                 sampler=self.config.sampler,
             ),
-            costs=Costs(self._guess(data)),
-            folder=folder,
-            journal=journal,
-            ledger=ledger,
+            Costs(self._guess(data)),
+            ledger,
+        )
+        slowness = self._slowness() if self.budget.limited else 1.0
+        self._race = Race(
+            executor,
+            scorer,
+            rules,
+            candidates,
+            Record(folder, journal, ledger),
             watch=self._watcher(ledger),
         )
         self._race.pace.slowness = slowness
@@ -254,11 +272,11 @@ class Plan:
         if race is None or self.config.single:
             return _CHOOSE_SECONDS
         rows = len(race.scorer.rows)
-        each = race.loss_seconds * min(1.0, MAX_ROWS / rows)
+        each = race.judge.loss_seconds * min(1.0, MAX_ROWS / rows)
         candidates = min(len(race.done), MAX_CANDIDATES)
         seconds = self._slowness() * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
         if self._goal.calibrate:
-            seconds += (race.loss_seconds - each) * _CALIBRATE_ROUNDS
+            seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
         return seconds
 
     def explain_seconds(self) -> float:
@@ -275,25 +293,25 @@ class Plan:
         done = self._race.done if self._race is not None else []
         if not done:
             # A refit trains on more rows, for more trees, than the folds of a trial.
-            waves = math.ceil(len(self._data.splits) / self._n_workers)
+            waves = math.ceil(len(self._data.splits) / self.n_workers)
             share = _REFIT_COST / (_REFIT_COST + waves)
             return share * max(self.budget.left() - self.reserve(), 0.0)
         best = sorted(done, key=lambda trial: trial.loss or 0.0)[: self.max_members(refit=True)]
         seconds = [refit_seconds(trial, self._data) for trial in best]
-        return 0.1 + 1.2 * max(max(seconds), sum(seconds) / self._n_workers)
+        return 0.1 + 1.2 * max(max(seconds), sum(seconds) / self.n_workers)
 
     def _distil_reserve(self) -> float:
         """Seconds for teaching a student: it is trained as often as a trial, and on all rows."""
         assert self._data is not None
         done = self._race.done if self._race is not None else []
         if not done:
-            waves = math.ceil(len(self._data.splits) / self._n_workers)
+            waves = math.ceil(len(self._data.splits) / self.n_workers)
             share = (waves + _REFIT_COST) / (2 * waves + _REFIT_COST)
             return share * max(self.budget.left() - self.reserve(), 0.0)
         seconds = distil_seconds(
             done,
             self._data,
-            n_workers=self._n_workers,
+            n_workers=self.n_workers,
             members=self.max_members(refit=False),
         )
         return min(seconds, _MOST_DISTIL * (self.budget.seconds or 0.0))

@@ -122,6 +122,15 @@ def engine_scores(trials: Sequence[Trial], metric: Metric) -> dict[str, float]:
     return dict(sorted(best.items(), key=lambda item: metric.loss(item[1])))
 
 
+def failed(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """The trials that failed, each with its cause."""
+    return [
+        {"name": trial.name, "engine": trial.candidate.engine, "cause": trial.cause}
+        for trial in trials
+        if trial.state == "failed"
+    ]
+
+
 def blend_rows(trials: Sequence[Trial], weights: Mapping[str, float]) -> list[dict[str, Any]]:
     """The members of the blend by falling weight."""
     by_name = {trial.name: trial for trial in trials}

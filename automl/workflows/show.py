@@ -95,7 +95,10 @@ def _leaderboard(manifest: Manifest) -> Section:
     text = _text(manifest, "leaderboard.csv")
     rows = list(csv.DictReader(io.StringIO(text))) if text is not None else []
     data = [{name: _typed(name, cell) for name, cell in row.items()} for row in rows]
+    shown: tuple[str, ...]
     shown = ("rank", "name", "engine", "recipe", "state", "score", "spread", "seconds", "weight")
+    if any(row.get("cause") for row in data):
+        shown = (*shown, "cause")
     table = tuple(tuple(row.get(name) for name in shown) for row in data)
     return Section("leaderboard", shown, table, data)
 

@@ -75,6 +75,7 @@ class ShownRun:
                 "state": state,
                 "score": event["score"],
                 "n_folds": event["n_splits"],
+                "cause": event["cause"],
             }
         up = bool(self._start().get("higher_is_better", True))
 
@@ -88,7 +89,9 @@ class ShownRun:
 
     def table(self) -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
         """Column names and rows of the leaderboard."""
-        return _BOARD, tuple(tuple(row[name] for name in _BOARD) for row in self.board())
+        rows = self.board()
+        shown = (*_BOARD, "cause") if any(row["cause"] for row in rows) else _BOARD
+        return shown, tuple(tuple(row[name] for name in shown) for row in rows)
 
     def _start(self) -> Mapping[str, Any]:
         return next((event for event in self.events if event["event"] == "start"), {})

@@ -26,6 +26,7 @@ from automl.ledger import Ledger
 from automl.metrics._lookup import get_metric
 from automl.search.ship import explained_rows
 from automl.task import Task
+from automl.workflows.memory import MemoryPlan, rows_within
 
 Floats = NDArray[np.float64]
 
@@ -63,14 +64,19 @@ class TrainingTable:
         return replace(self, parsed=replace(self.parsed, n_rows=len(rows), values=cells))
 
 
-def load_training_table(data: Any, config: FitConfig, ledger: Ledger) -> TrainingTable:
+def load_training_table(
+    data: Any, config: FitConfig, ledger: Ledger, memory: MemoryPlan | None = None
+) -> TrainingTable:
     """Read `data` (a path, "-" for standard input, or a DataFrame) and find target and columns.
 
+    Only some rows are used where `memory` is too short for all.
     Raises DataError or ConfigError, naming what is wrong with which column or row.
     """
     frame, name, digest, headers = _read(data, config, ledger)
     _check_columns(frame, config)
     frame = _sample(frame, config, ledger)
+    if memory is not None:
+        frame = _within(frame, memory, config)
     target = _target(frame[config.target], config, ledger)
     frame = frame.loc[target.kept].reset_index(drop=True)
     features = frame.drop(columns=[config.target])
@@ -174,8 +180,20 @@ def _sample(frame: pd.DataFrame, config: FitConfig, ledger: Ledger) -> pd.DataFr
         return frame
     wanted = config.sample * len(frame) if config.sample < 1 else config.sample
     n_rows = min(len(frame), max(1, round(wanted)))
-    chosen = np.random.default_rng(config.seed).permutation(len(frame))[:n_rows]
     ledger.add("data", f"{n_rows:,} of {len(frame):,} rows are used", "--sample")
+    return _some_rows(frame, n_rows, config.seed)
+
+
+def _within(frame: pd.DataFrame, memory: MemoryPlan, config: FitConfig) -> pd.DataFrame:
+    """`frame`, or as many of its rows as there is memory for."""
+    n_rows = rows_within(memory, *frame.shape, config.engines or ("lightgbm",))
+    if n_rows == len(frame):
+        return frame
+    return _some_rows(frame, n_rows, config.seed)
+
+
+def _some_rows(frame: pd.DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
+    chosen = np.random.default_rng(seed).permutation(len(frame))[:n_rows]
     return frame.iloc[np.sort(chosen)].reset_index(drop=True)
 
 

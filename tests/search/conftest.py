@@ -26,5 +26,5 @@ def arena(fake: str, tmp_path: Path) -> Iterator[Arena]:
 
     yield make
     for race in races:
-        race.journal.close()
+        race.record.journal.close()
         race.executor.close()

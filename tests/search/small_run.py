@@ -16,12 +16,14 @@ from automl.ledger import Ledger
 from automl.metrics._lookup import get_metric
 from automl.model.link import Link
 from automl.search.baseline import baseline_margins, objective_losses
+from automl.search.candidates import Candidates
 from automl.search.costs import Costs
 from automl.search.crossval import FoldTrainer
 from automl.search.executors.base import Executor, Report, Task
 from automl.search.executors.inline import InlineExecutor
 from automl.search.executors.local import LocalExecutor
 from automl.search.journal import Journal
+from automl.search.judge import Record
 from automl.search.portfolio import Candidate
 from automl.search.race import Race
 from automl.search.rules import RaceRules
@@ -123,6 +125,7 @@ def make_race(
         data.write(folder / "store")
         executor = executor or InlineExecutor()
         executor.open(folder / "store")
+    ledger = Ledger()
     return Race(
         executor,
         make_scorer(data),
@@ -135,12 +138,8 @@ def make_race(
             inner_stop=data.inner_stop > 0,
             baseline_losses=objective_losses(data, baseline_margins(data)),
         ),
-        candidates=tuple(portfolio),
-        studies=studies or make_studies(),
-        costs=Costs(0.01),
-        folder=folder / "trials",
-        journal=Journal(folder / "journal.jsonl"),
-        ledger=Ledger(),
+        Candidates(portfolio, studies or make_studies(), Costs(0.01), ledger),
+        Record(folder / "trials", Journal(folder / "journal.jsonl"), ledger),
     )
 
 

@@ -160,26 +160,31 @@ def test_searched_candidate_must_fit_too() -> None:
     assert given.fitting(lambda c: 0.0, 0.0, first=False) is None
 
 
-def test_engine_is_benched_after_two_failures_without_a_success() -> None:
+def test_engine_is_benched_after_three_failures_without_a_success() -> None:
     (entry,) = candidates({})
     given, ledger = turns(*[entry] * 5)
-    given.tell([closed(entry, "failed")])
+    given.tell([closed(entry, "failed")] * 2)
     assert given.batch(1) == [entry]
-    given.tell([closed(entry, "failed")])
+    given.tell([closed(entry, "failed")] * 2)
     assert {c.engine for c in given.batch(6)} == {"other"}
-    assert [d.decision for d in ledger.decisions] == ["fake is not tried again"]
+    (decision,) = ledger.decisions
+    assert decision.decision == "fake is not tried again"
+    assert decision.reason.startswith("3 trials in a row failed")
 
 
-def test_success_keeps_an_engine_in_the_race() -> None:
+def test_success_keeps_an_engine_longer_in_the_race() -> None:
     (entry,) = candidates({})
     given, ledger = turns(*[entry] * 5)
-    given.tell([closed(entry, "done", 0.5), *[closed(entry, "failed")] * 4])
+    given.tell([closed(entry, "done", 0.5), *[closed(entry, "failed")] * 5])
+    given.tell([closed(entry, "pruned"), *[closed(entry, "failed")] * 5])
     assert given.batch(1) == [entry]
     assert not ledger.decisions
+    given.tell([closed(entry, "failed")])
+    assert {c.engine for c in given.batch(6)} == {"other"}
 
 
 def test_nothing_left_to_try_is_an_empty_batch() -> None:
     entries = [Candidate(name, "plain", {}) for name in ("fake", "other")]
     given, _ = turns()
-    given.tell([closed(entry, "failed") for entry in entries * 2])
+    given.tell([closed(entry, "failed") for entry in entries * 3])
     assert given.batch(1) == []

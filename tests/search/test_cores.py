@@ -30,7 +30,6 @@ def test_workers_and_threads_fill_the_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cores, "usable_cores", lambda: n_cores)
-    monkeypatch.setattr(cores, "usable_memory", lambda: memory)
-    found = cores.plan_workers(None, None, matrix_bytes=bytes_, budget=budget)
-    assert found == expected
-    assert cores.plan_workers(3, 5, matrix_bytes=bytes_, budget=budget) == (3, 5)
+    facts = {"matrix_bytes": bytes_, "memory": memory, "budget": budget}
+    assert cores.plan_workers(None, None, **facts) == expected
+    assert cores.plan_workers(3, 5, **facts) == (3, 5)

@@ -34,7 +34,7 @@ def raced(arena: Arena, data: RunData) -> Race:
 def school(race: Race, data: RunData, **changes: Any) -> School:
     parts: dict[str, Any] = {
         "rules": race.rules,
-        "folder": race.folder / "student",
+        "folder": race.record.folder / "student",
         "max_trees": 20,
         "last_only": False,
         "seconds_left": lambda: float("inf"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -28,6 +30,8 @@ from automl.search.ship import run_all
 from automl.task import Objective, Task
 from automl.workflows import target_scale
 
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 Start = Callable[..., LocalExecutor]
 PATIENCE = 30.0  # seconds; only a broken executor takes that long
 
@@ -38,8 +42,11 @@ def start(fake: str, tmp_path: Path) -> Iterator[Start]:
     started: list[LocalExecutor] = []
     processes: list[psutil.Process] = []
 
-    def make(n_workers: int = 1, *, engines: Sequence[str] = (fake,)) -> LocalExecutor:
-        executor = LocalExecutor(n_workers, threads=1, engines=engines, log=tmp_path / "log")
+    def make(
+        n_workers: int = 1, *, engines: Sequence[str] = (fake,), memory: int | None = None
+    ) -> LocalExecutor:
+        log = tmp_path / "log"
+        executor = LocalExecutor(n_workers, threads=1, engines=engines, log=log, memory=memory)
         started.append(executor)
         make_data().write(tmp_path / "store")
         executor.open(tmp_path / "store")
@@ -101,25 +108,86 @@ def test_error_comes_back_with_its_traceback(start: Start, tmp_path: Path) -> No
     assert collect(executor, 1)[0].error is None  # the same worker goes on
 
 
-@pytest.mark.parametrize("status", [3, 0], ids=["exit", "abort"])
+@posix
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        ({"crash": 3}, "its process ended by itself with status 3"),
+        ({"crash": 0}, "killed by signal 6 (aborted)"),
+        ({"signal": signal.SIGSEGV}, "killed by signal 11 (segmentation fault)"),
+        ({"signal": signal.SIGKILL}, "killed by signal 9: out of memory or from outside"),
+    ],
+)
 def test_crash_costs_one_fold_and_its_worker_is_replaced(
-    status: int, start: Start, tmp_path: Path
+    orders: dict[str, int], said: str, start: Start, tmp_path: Path
 ) -> None:
     executor = start(2)
     before = {worker.process.pid for worker in executor._workers}
-    executor.submit(fold_task(tmp_path, 0, crash=status))
+    executor.submit(fold_task(tmp_path, 0, **orders))
     executor.submit(fold_task(tmp_path, 1))
     by_split = {report.task["split"]: report for report in collect(executor, 2)}
     assert by_split[1].error is None
     assert by_split[0].result is None
-    assert by_split[0].error is not None
-    assert by_split[0].error.startswith("the training process died (status ")
+    assert by_split[0].error == said
+    assert by_split[0].outside is ("outside" in said)
     assert executor.idle == 2
     after = {worker.process.pid for worker in executor._workers}
     assert len(before & after) == 1
     for k in range(2):
         executor.submit(fold_task(tmp_path, k))
     assert [report.error for report in collect(executor, 2)] == [None, None]
+
+
+def test_worker_that_stands_still_is_ended(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    executor.submit({**fold_task(tmp_path, 0, hang=600.0), "time_limit": 20.0})
+    executor.submit({**fold_task(tmp_path, 1, spin=6.0), "time_limit": 20.0})
+    by_split = {report.task["split"]: report for report in collect(executor, 2)}
+    assert by_split[1].error is None
+    assert "idle for the last 5 s" in str(by_split[0].error)
+    executor.submit(fold_task(tmp_path, 2))
+    assert [report.error for report in collect(executor, 1)] == [None]
+
+
+@linux
+def test_leak_ends_at_the_hard_limit_as_an_error_of_its_fold(start: Start, tmp_path: Path) -> None:
+    executor = start()
+    executor.share_memory(200 << 20, lambda task: 0, 1)
+    executor.submit(fold_task(tmp_path, 0, leak=4 << 30))
+    (report,) = collect(executor, 1)
+    assert str(report.error).startswith("needed more memory than 200 MiB (MemoryError")
+    executor.submit(fold_task(tmp_path, 1, leak=100 << 20))
+    assert [report.error for report in collect(executor, 1)] == [None]
+
+
+def test_largest_worker_is_ended_where_all_together_take_too_much(
+    start: Start, tmp_path: Path
+) -> None:
+    own = psutil.Process().memory_info().rss
+    executor = start(2, memory=own + (1 << 30))
+    executor.submit(fold_task(tmp_path, 0, leak=2 << 30, hang=600.0))
+    executor.submit(fold_task(tmp_path, 1, leak=50 << 20, spin=0.1))
+    by_split = {report.task["split"]: report for report in collect(executor, 2)}
+    assert by_split[1].error is None
+    assert "the run had come to its memory limit of" in str(by_split[0].error)
+
+
+def test_task_waits_until_there_is_memory_beside_the_others(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    executor.share_memory(100 << 20, lambda task: 60 << 20, 2)
+    for k in range(2):
+        executor.submit(fold_task(tmp_path, k, spin=0.3))
+    assert executor.idle == 0
+    assert sum(worker.works for worker in executor._workers) == 1
+    assert [report.error for report in collect(executor, 2)] == [None, None]
+
+
+def test_fewer_workers_where_memory_is_short(start: Start, tmp_path: Path) -> None:
+    executor = start(2)
+    gone = executor._workers[1].process
+    executor.share_memory(100 << 20, lambda task: 90 << 20, 1)
+    assert gone.poll() is not None
+    assert (executor.n_workers, executor.idle) == (1, 1)
 
 
 def test_running_task_is_stopped_at_once(start: Start, tmp_path: Path) -> None:
@@ -156,6 +224,28 @@ def test_wait_comes_back_in_time_without_a_report(start: Start, tmp_path: Path) 
     began = time.monotonic()
     assert executor.wait(0.2) == []
     assert 0.1 < time.monotonic() - began < 1.0
+
+
+@posix
+def test_fold_that_was_killed_from_outside_is_tried_once_more(
+    start: Start, tmp_path: Path
+) -> None:
+    dies = {"signal": signal.SIGKILL}
+    entries = candidates(
+        {"turns": [dies], "folder": str(tmp_path), "slope": 0.2, "trees": 2},
+        {"slope": 0.25, "trees": 6, **dies},
+    )
+    race = make_race(tmp_path / "race", executor=start(1), trials=2, portfolio=entries)
+    trials = race.run()
+    race.record.journal.close()
+    assert [trial.state for trial in trials] == ["done", "failed"]
+    assert trials[1].cause == "killed by signal 9: out of memory or from outside"
+    told = [d.decision for d in race.record.ledger.decisions]
+    assert told == [
+        "fold 1 of fake-1 is tried again",
+        "fold 1 of fake-2 is tried again",
+        "fake-2 failed",
+    ]
 
 
 def test_engine_that_cannot_be_imported_is_an_error_that_names_it(start: Start) -> None:
@@ -220,7 +310,7 @@ def test_race_over_workers_equals_the_race_here(start: Start, tmp_path: Path) ->
     def run(name: str, executor: LocalExecutor | InlineExecutor) -> list[object]:
         race = make_race(tmp_path / name, executor=executor, trials=7, portfolio=entries)
         trials = race.run()
-        race.journal.close()
+        race.record.journal.close()
         return [(t.candidate.params, t.state, t.loss, t.fold_scores) for t in trials]
 
     assert run("two", start(2)) == run("here", InlineExecutor())
@@ -230,9 +320,9 @@ def test_crash_in_a_race_fails_one_trial(start: Start, tmp_path: Path) -> None:
     entries = candidates({"slope": 0.2, "crash": 7, "only": [2]}, {"slope": 0.25, "trees": 6})
     race = make_race(tmp_path / "race", executor=start(2), trials=2, portfolio=entries)
     trials = race.run()
-    race.journal.close()
+    race.record.journal.close()
     assert [trial.state for trial in trials] == ["failed", "done"]
-    assert trials[0].cause == "the training process died (status 7)"
+    assert trials[0].cause == "its process ended by itself with status 7"
 
 
 def test_sleeping_fold_is_killed_at_the_deadline(start: Start, tmp_path: Path) -> None:
@@ -247,7 +337,7 @@ def test_sleeping_fold_is_killed_at_the_deadline(start: Start, tmp_path: Path) -
         portfolio=candidates({"slope": 0.25, "trees": 6}, {"slope": 0.2, "hang": 600.0}),
     )
     trials = race.run()
-    race.journal.close()
+    race.record.journal.close()
     assert time.monotonic() - began < 2.5
     assert trials[0].state == "done"
     assert trials[1].state == "stopped"
@@ -263,6 +353,20 @@ def test_run_all_reports_in_the_order_of_the_tasks(start: Start, tmp_path: Path)
     reports = run_all(executor, tasks, seconds_left=lambda: float("inf"))
     assert [report.task["split"] for report in reports] == [0, 1, 2]
     assert all(report.error is None for report in reports)
+
+
+@posix
+def test_run_all_tries_once_more_what_was_killed_from_outside(
+    start: Start, tmp_path: Path
+) -> None:
+    executor, dies = start(), {"signal": signal.SIGKILL}
+    turns = {"turns": [dies], "folder": str(tmp_path)}
+    once = {**fold_task(tmp_path, 0), "params": turns}
+    reports = run_all(
+        executor, [once, fold_task(tmp_path, 1, **dies)], seconds_left=lambda: float("inf")
+    )
+    assert [report.error is None for report in reports] == [True, False]
+    assert reports[1].outside
 
 
 def test_run_all_says_which_tasks_did_not_end_in_time(start: Start, tmp_path: Path) -> None:

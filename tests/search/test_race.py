@@ -17,8 +17,9 @@ from automl.errors import SearchError
 from automl.search.executors.base import Executor, Report
 from automl.search.executors.inline import InlineExecutor
 from automl.search.journal import read_journal
+from automl.search.judge import BATCH
 from automl.search.portfolio import Candidate
-from automl.search.race import BATCH, Race
+from automl.search.race import Race
 from automl.search.studies import Studies
 
 Arena = Callable[..., Race]
@@ -80,7 +81,7 @@ def test_finished_trial_has_scores_models_and_margins(arena: Arena) -> None:
         assert 1 <= fold.n_trees <= fold.n_trained
         assert f'"n_trees": {fold.n_trees}' in fold.model.read_text()
     events = Counter(
-        event["event"] for event in read_journal(race.folder.parent / "journal.jsonl")
+        event["event"] for event in read_journal(race.record.folder.parent / "journal.jsonl")
     )
     assert events == {"trial": 1, "fold": 3, "closed": 1}
 
@@ -176,9 +177,9 @@ def test_failed_fold_fails_its_trial_and_the_race_goes_on(arena: Arena) -> None:
     assert [trial.state for trial in trials] == ["failed", "done", "done"]
     assert trials[0].cause == "RuntimeError: no more trees"
     assert not trials[0].pending
-    warning = next(d for d in race.ledger.decisions if d.warning)
+    warning = next(d for d in race.record.ledger.decisions if d.warning)
     assert (warning.decision, warning.reason) == ("fake-1 failed", "RuntimeError: no more trees")
-    events = read_journal(race.folder.parent / "journal.jsonl")
+    events = read_journal(race.record.folder.parent / "journal.jsonl")
     trace = next(event for event in events if event["event"] == "traceback")
     assert "no more trees" in trace["traceback"]
     assert trace["trial"] == 0
@@ -275,7 +276,7 @@ def test_candidate_that_cannot_end_in_time_is_left_out(arena: Arena) -> None:
     trials = race.run()
     assert [t.candidate.params for t in trials][:2] == [GOOD, FAIR]
     assert PRIOR not in [t.candidate.params for t in trials]
-    left_out = [d for d in race.ledger.decisions if "left out" in d.decision]
+    left_out = [d for d in race.record.ledger.decisions if "left out" in d.decision]
     assert len(left_out) == 1
     assert "would need" in left_out[0].reason
 
@@ -359,7 +360,9 @@ def test_race_ends_early_where_nothing_improves(n_workers: int, arena: Arena) ->
     assert 15 < len(race.run()) < 400
     alone.run()
     assert facts(race) == facts(alone)
-    assert [d.decision for d in race.ledger.decisions if d.topic == "race"] == ["ends early"]
+    assert [d.decision for d in race.record.ledger.decisions if d.topic == "race"] == [
+        "ends early"
+    ]
     assert not race.ended_by_clock
 
 
@@ -371,7 +374,7 @@ def test_race_that_ended_early_does_not_begin_again(arena: Arena) -> None:
     assert race._next_candidate() is None
     race._gains._improved_at = 40  # by the trial that still ran
     assert race._next_candidate() is None
-    assert [d.decision for d in race.ledger.decisions] == ["ends early"]
+    assert [d.decision for d in race.record.ledger.decisions] == ["ends early"]
 
 
 def test_rest_of_the_time_goes_into_more_seeds_of_the_best(arena: Arena) -> None:
@@ -417,6 +420,8 @@ def test_scores_do_not_need_a_finite_budget(arena: Arena) -> None:
     assert math.isinf(race.rules.seconds_left())
     race.run()
     fold = next(
-        e for e in read_journal(race.folder.parent / "journal.jsonl") if e["event"] == "fold"
+        e
+        for e in read_journal(race.record.folder.parent / "journal.jsonl")
+        if e["event"] == "fold"
     )
     assert fold["time_limit"] is None

@@ -54,7 +54,7 @@ def race_in(tmp_path: Path) -> Iterator[Arena]:
 
     def make(executor: Mortal) -> Race:
         for race in races:
-            race.journal.close()
+            race.record.journal.close()
         races.append(
             make_race(
                 tmp_path / "run",
@@ -67,13 +67,13 @@ def race_in(tmp_path: Path) -> Iterator[Arena]:
 
     yield make
     for race in races:
-        race.journal.close()
+        race.record.journal.close()
 
 
 def resumed(race: Race) -> Race:
     """`race`, which has not begun, with the trials that stand in its folder."""
-    events = read_journal(race.folder.parent / "journal.jsonl")
-    race.take_back(*restored_trials(recorded_trials(events), race.folder))
+    events = read_journal(race.record.folder.parent / "journal.jsonl")
+    race.take_back(*restored_trials(recorded_trials(events), race.record.folder))
     return race
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ class Report:
     """What became of a task: a result, or the error's text (and its traceback).
 
     stopped: it was ended on purpose, because its time was up.
+    outside: its process was ended by something else, so that it is worth another try.
     """
 
     task: Task
@@ -22,6 +23,7 @@ class Report:
     error: str | None = None
     traceback: str = ""
     stopped: bool = False
+    outside: bool = False
 
 
 class Executor(Protocol):
@@ -32,6 +34,13 @@ class Executor(Protocol):
 
     def open(self, store: Path) -> None:
         """Let every worker map the run's data; tasks may be submitted from then on."""
+        ...
+
+    def share_memory(self, room: int, need: Callable[[Task], int], n_workers: int) -> None:
+        """Let at most `n_workers` run tasks whose needs together fit into `room` bytes.
+
+        A task that does not fit waits for others to end, and none may take more than `room`.
+        """
         ...
 
     @property

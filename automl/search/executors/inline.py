@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from automl.search.crossval import FoldTrainer
@@ -25,6 +25,9 @@ class InlineExecutor:
 
     def open(self, store: Path) -> None:
         self._trainer = FoldTrainer(RunData.read(store))
+
+    def share_memory(self, room: int, need: Callable[[Task], int], n_workers: int) -> None:
+        return  # one task at a time, in a process that is not ours alone
 
     @property
     def idle(self) -> int:
