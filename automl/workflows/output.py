@@ -116,9 +116,9 @@ class RunFolder:
 
     def remove(self) -> None:
         """Remove the run folder, what the workers mapped, and empty folders made for them."""
-        if self._lock.held or (
-            self.path in self._made and self.path.is_dir() and self._lock.take()
-        ):
+        # A signal may come between the making of the lock file and the lock.
+        begun = self._lock.held or (self.path / _MARK).exists()
+        if self._lock.held or (self.path in self._made and not begun):
             self._clear(keep=frozenset({LOCK}))
             self._lock.free()
             shutil.rmtree(self.path, ignore_errors=True)

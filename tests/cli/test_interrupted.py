@@ -22,7 +22,7 @@ from automl.search.journal import read_journal
 from automl.workflows.show import show
 
 Start = Callable[..., "Run"]
-CAP = 300.0  # seconds after which a test that waits is broken
+CAP = 90.0  # seconds after which a test that waits is broken
 SLOW = json.dumps({"slope": 0.2, "trees": 6, "sleep": 0.03})
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
@@ -81,7 +81,32 @@ class Run:
         self.process.send_signal(number)
 
     def wait_said(self, text: str) -> None:
-        wait(lambda: text in self.said.read_text(encoding="utf-8"), f"{text!r} said")
+        self.wait(lambda: text in self.said.read_text(encoding="utf-8"), f"{text!r} said")
+
+    def wait(self, happened: Callable[[], bool], what: str) -> None:
+        """Until it has happened; the cap only ends a test that would never end."""
+        end = time.monotonic() + CAP
+        while not happened():
+            in_time = self.process.poll() is None and time.monotonic() < end
+            assert in_time or happened(), f"never {what}: {self.said.read_text(encoding='utf-8')}"
+            time.sleep(0.01)
+
+    def wait_for(self, *names: str) -> None:
+        """Until the journal tells of these events in this order."""
+
+        def told() -> bool:
+            journal = Path("model.run/journal.jsonl")
+            left = list(names)
+            for event in read_journal(journal) if journal.exists() else []:
+                if left and event["event"] == left[0]:
+                    left.pop(0)
+            return not left
+
+        self.wait(told, f"{names} in the journal")
+
+    def wait_for_model(self) -> None:
+        """Until there is a model, and the run has looked at the board again since."""
+        self.wait_for("closed", "trial")
 
 
 def fit(start: Start, *more: str) -> Run:
@@ -89,37 +114,10 @@ def fit(start: Start, *more: str) -> Run:
     return start("fit", *words, *(more or ("--time-budget", "60s")))
 
 
-def wait(happened: Callable[[], bool], what: str) -> None:
-    """Until it has happened; the cap only ends a test that would never end."""
-    end = time.monotonic() + CAP
-    while not happened():
-        assert time.monotonic() < end, f"never {what}"
-        time.sleep(0.01)
-
-
-def wait_for(*names: str) -> None:
-    """Until the journal tells of these events in this order."""
-
-    def told() -> bool:
-        journal = Path("model.run/journal.jsonl")
-        left = list(names)
-        for event in read_journal(journal) if journal.exists() else []:
-            if left and event["event"] == left[0]:
-                left.pop(0)
-        return not left
-
-    wait(told, f"{names} in the journal")
-
-
-def wait_for_model() -> None:
-    """Until there is a model, and the run knows: it has looked again before it starts a trial."""
-    wait_for("closed", "trial")
-
-
 @posix
 def test_killed_run_is_resumed_without_the_data_argument(work: Path, start: Start) -> None:
     run = fit(start, "--trials", "10")
-    wait_for(*["fold"] * 8)
+    run.wait_for(*["fold"] * 8)
     run.send(signal.SIGKILL)
     run.ended()
     before = read_journal(Path("model.run/journal.jsonl"))
@@ -144,7 +142,7 @@ def test_one_signal_ends_the_run_with_the_best_so_far(
     number: signal.Signals, work: Path, start: Start
 ) -> None:
     run = fit(start)
-    wait_for_model()
+    run.wait_for_model()
     run.send(number)
     status, said = run.ended()
     assert status == 0, said
@@ -159,7 +157,7 @@ def test_two_signals_stop_the_run_which_can_be_resumed(
     number: signal.Signals, status: int, work: Path, start: Start
 ) -> None:
     run = fit(start)
-    wait_for_model()
+    run.wait_for_model()
     run.send(number)
     run.wait_said("ends with the best so far")
     run.send(number)
@@ -171,7 +169,7 @@ def test_two_signals_stop_the_run_which_can_be_resumed(
     assert status == 2
     assert "can be resumed" in said
     run = start("fit", "--resume", "model")
-    wait_for("resumed", "fold", "trial")
+    run.wait_for("resumed", "fold", "trial")
     run.send(signal.SIGTERM)
     status, said = run.ended()
     assert status == 0, said
@@ -180,7 +178,7 @@ def test_two_signals_stop_the_run_which_can_be_resumed(
 @posix
 def test_a_signal_before_any_model_leaves_nothing(work: Path, start: Start) -> None:
     run = fit(start)
-    wait(Path("model.run/lock").exists, "locked")
+    run.wait(Path("model.run/lock").exists, "locked")
     run.send(signal.SIGTERM)
     status, said = run.ended()
     assert status == 143, said
@@ -195,7 +193,7 @@ def test_what_has_changed_is_named(
     work: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = fit(start, "--trials", "60", "--seed", "3")
-    wait_for("fold")
+    run.wait_for("fold")
     status, said = fit(start).ended()
     assert status == 2
     assert f"Another run is writing to '{work / 'model'}' (process {run.process.pid})" in said
@@ -217,7 +215,7 @@ def test_what_has_changed_is_named(
 
 def test_run_is_shown_while_it_works_and_after_it_was_killed(work: Path, start: Start) -> None:
     run = fit(start, "--trials", "60")
-    wait_for("closed")
+    run.wait_for("closed")
     (section,) = show("model")
     assert section.data["state"] == "running"
     assert section.data["finished trials"] >= 1
@@ -235,7 +233,7 @@ def test_run_is_shown_while_it_works_and_after_it_was_killed(work: Path, start: 
 
 def test_force_drops_an_interrupted_run(work: Path, start: Start) -> None:
     run = fit(start, "--trials", "50")
-    wait_for(*["fold"] * 3)
+    run.wait_for(*["fold"] * 3)
     run.process.kill()
     run.ended()
     status, said = fit(start, "--trials", "2", "--force").ended()
