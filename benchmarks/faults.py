@@ -5,7 +5,7 @@ python -m benchmarks.faults TABLE --target COLUMN [--kills 30] [--budget 20s] [-
 Each run's whole process group gets SIGKILL. After `automl fit --resume`: every fold that the
 journal told of is still there and was not trained again, every trial that had ended has the score
 it had, and the leaderboard holds all trials of the journal. A kill before a fold was recorded must
-be told as "nothing to resume". "lost" counts folds that had left a file, but no line in the journal:
+be told as "nothing to resume". "lost" counts folds that left a file but no line in the journal:
 at most one a worker may.
 """
 

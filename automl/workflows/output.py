@@ -98,7 +98,7 @@ class RunFolder:
         failed = isinstance(error, ConfigError | DataError | SearchError) and not self._resume
         if error is None or failed:
             self.remove()
-        elif self._leave():
+        elif self._leave() and "--resume" not in str(error):
             error.add_note(f"Go on with `automl fit --resume {self.bundle}`.")
 
     def record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import automl
+from automl.budget import Budget
 from automl.errors import ConfigError
+from automl.search.crossval import FoldTrainer
 from automl.search.journal import read_journal
 from automl.workflows.show import show
 
@@ -239,3 +243,87 @@ def test_force_drops_an_interrupted_run(work: Path, start: Start) -> None:
     status, said = fit(start, "--trials", "2", "--force").ended()
     assert status == 0, said
     assert len(pd.read_csv("model/leaderboard.csv")) == 2
+
+
+@posix
+def test_a_run_from_stdin_says_that_it_cannot_be_resumed(work: Path, start: Start) -> None:
+    words = ("fit", "-", "-t", "y", "--engines", "fake", "--folds", "3", "-o", "model")
+    run = start(*words, "--trials", "50", table="table.csv")
+    run.wait_said("standard input is read once: this run cannot be resumed")
+    run.wait_for("fold")
+    run.send(signal.SIGKILL)
+    run.ended()
+    status, said = start("fit", "--resume", "model").ended()
+    assert status == 2
+    assert "There is nothing to resume: no interrupted run" in said
+    # Its folder is in nobody's way.
+    status, said = start(*words, "--trials", "2", table="table.csv").ended()
+    assert status == 0, said
+    assert sorted(path.name for path in work.iterdir()) == ["model", "table.csv"]
+
+
+@posix
+def test_a_kill_before_a_fold_is_nothing_to_resume(
+    work: Path, start: Start, orders: Callable[..., None]
+) -> None:
+    orders(slope=0.2, hang=1000.0)
+    run = fit(start)
+    run.wait_for("trial")
+    run.send(signal.SIGKILL)
+    run.ended()
+    orders(slope=0.2)
+    status, said = start("fit", "--resume", "model").ended()
+    assert status == 2
+    assert "There is nothing to resume" in said
+    status, said = fit(start, "--trials", "2").ended()  # no --force is needed
+    assert status == 0, said
+
+
+def test_a_slower_machine_still_ends_the_first_trial(
+    work: Path, orders: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading took all the time that was left, and each fold takes more than it would have had."""
+    train, folds = FoldTrainer.fit_fold, []
+
+    def killed(self: FoldTrainer, task: Any) -> Any:
+        if folds:
+            raise KeyboardInterrupt
+        folds.append(task)
+        return train(self, task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FoldTrainer, "fit_fold", killed)
+        options: Any = {"engines": ("fake",), "folds": 3, "time_budget": 9.0, "in_process": True}
+        orders(slope=0.2, trees=6)
+        with pytest.raises(KeyboardInterrupt):
+            automl.fit("table.csv", target="y", output="model", **options)
+    orders(slope=0.2, trees=6, sleep=0.1)
+    result = automl.resume("model", in_process=True, budget=Budget(9.0, already_spent=9.0))
+    assert result.seconds > 9.0 + 2 * 6 * 0.1
+    (row, *_) = result.leaderboard
+    assert (row["state"], row["folds_done"]) == ("done", 3)
+    (member,) = automl.load("model").members
+    assert {booster.booster.n_trees for booster in member.boosters} == {6}
+
+
+def test_no_room_to_resume_loses_nothing(
+    work: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fit(start, "--trials", "3")
+    run.wait_for("fold")
+    run.send(signal.SIGKILL)
+    run.ended()
+    left = {path: path.read_bytes() for path in Path("model.run/trials").rglob("*.json")}
+    write = Path.write_text
+
+    def full(self: Path, *args: Any, **options: Any) -> int:
+        if self.name == "run.json":
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return write(self, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(ConfigError, match=r"run\.json': No space left"):
+            automl.resume("model")
+    assert all(path.read_bytes() == content for path, content in left.items())
+    assert len(automl.resume("model", in_process=True).leaderboard) == 3
