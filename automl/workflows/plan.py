@@ -233,7 +233,8 @@ class Plan:
             self.budget.endable = bool(race.done)
             if self.budget.hurried and not told:
                 told = True
-                ledger.add("race", "ends with the best so far", "it was interrupted")
+                # A topic of its own, so that it is not among the lines that few see.
+                ledger.add("interrupt", "ends with the best so far", "once more stops at once")
             spent = self.budget.spent()
             if spent - shown < _BOARD_SECONDS and race.running:
                 return
