@@ -199,7 +199,7 @@ class School:
         candidate = student.candidate
         plain = candidate.recipe == PLAIN
         model = self.folder / f"student{load_engine(candidate.engine).suffix}"
-        recipe_file = None if plain else self.folder / "student.json"
+        recipe_file = None if plain else self.folder / "recipe.json"
         wanted = min(refit_trees(student, self.data), self.max_trees)
         task = {
             "kind": "student",

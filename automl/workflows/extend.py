@@ -17,7 +17,14 @@ from automl.model.manifest import MANIFEST, RUN, Manifest, read_json
 from automl.search.select import Choice
 from automl.workflows.kept import bring_back, settings_of
 from automl.workflows.output import JOURNAL, RunFolder
-from automl.workflows.resume import MORE_TIME, Interrupted, bundle_of, interrupted, read_events
+from automl.workflows.resume import (
+    MORE_TIME,
+    Interrupted,
+    bundle_of,
+    has_ended,
+    interrupted,
+    read_events,
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,9 @@ def unfinished_or_finished(output: Path | str, more_time: float | None) -> Inter
             f"There is nothing to resume: no interrupted run to '{bundle}' has recorded a fold.",
             hint="Start it with `automl fit DATA --target COLUMN`.",
         )
+    if has_ended(bundle):
+        with RunFolder(bundle, None, force=True):  # what it did not come to remove
+            pass
     if more_time is None:
         raise ConfigError(
             f"There is nothing to resume: the run to '{bundle}' has ended.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,43 +150,21 @@ def _fit(
     ):
         ledger.progress.stage("Reading")
         _settle(source, run, ledger)
-        table = load_training_table(data, config, ledger)
-        if earlier is not None:
-            earlier.check_data(table.digest, str(data))
-        goal = _goal(table, config, ledger)
-        engines = _able(engines, goal)
-        preprocessor, run_data, folds = _prepare(table, goal, config, executor)
-        if earlier is None:
-            goal, run_data = settle_scale(
-                goal, run_data, config, engines, executor, run.path / "scale", budget, ledger
-            )
-        elif earlier.start["log_scale"]:
-            goal, run_data = on_log_scale(goal, run_data)
-        plan = Plan(config, budget, table, goal, engines, executor.n_workers)
-        if earlier is None:
-            run_data, folds = plan.within_budget(run_data, folds)
-        else:
-            run_data, folds = plan.as_before(earlier, run_data, folds)
-        tell_folds(folds, table, ledger)
-        prepared = digest_of(run_data)
-        if earlier is not None:
-            earlier.check_prepared(prepared)
-        run_data.write(run.store)
-        executor.open(run.store)
-        run_data = _without_cells(run_data)
+        ready = _made_ready(source, budget, executor, run, ledger)
         with closing(Journal(run.journal, spent=budget.spent)) as journal:
             journal.write(
                 "resumed" if isinstance(earlier, Interrupted) else "start",
                 config=config.to_json(),
-                data=table.digest,
-                metric=goal.metric.name,
-                higher_is_better=goal.metric.higher_is_better,
-                prepared=prepared,
-                log_scale=goal.link is LOG,
-                fewer=plan.fewer,
+                data=ready.table.digest,
+                metric=ready.goal.metric.name,
+                higher_is_better=ready.goal.metric.higher_is_better,
+                prepared=ready.prepared,
+                log_scale=ready.goal.link is LOG,
+                fewer=ready.plan.fewer,
             )
             ledger.progress.stage("Race")
-            race = plan.race(run_data, folds, executor, run.trials, journal, ledger)
+            plan = ready.plan
+            race = plan.race(ready.data, ready.folds, executor, run.trials, journal, ledger)
             if earlier is None:
                 race.run()
             else:
@@ -194,16 +172,60 @@ def _fit(
             finish = Finish(
                 source=source,
                 plan=plan,
-                table=table,
-                preprocessor=preprocessor,
-                goal=goal,
-                data=run_data,
-                folds=folds,
+                table=ready.table,
+                preprocessor=ready.preprocessor,
+                goal=ready.goal,
+                data=ready.data,
+                folds=ready.folds,
                 race=race,
                 run=run,
                 ledger=ledger,
             )
             return finish.bundle(journal)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A table that is ready for its race; `prepared` is the digest of how."""
+
+    table: TrainingTable
+    goal: Goal
+    preprocessor: Preprocessor
+    data: RunData
+    folds: Folds
+    plan: Plan
+    prepared: str
+
+
+def _made_ready(
+    source: Source, budget: Budget, executor: Executor, run: RunFolder, ledger: Ledger
+) -> _Ready:
+    """Read the table, settle what is trained on which folds, and let the workers see it."""
+    config, earlier = source.config, source.earlier
+    table = load_training_table(source.data, config, ledger)
+    if earlier is not None:
+        earlier.check_data(table.digest, str(source.data))
+    goal = _goal(table, config, ledger)
+    engines = _able(_engines(config), goal)
+    preprocessor, data, folds = _prepare(table, goal, config, executor)
+    if earlier is None:
+        goal, data = settle_scale(
+            goal, data, config, engines, executor, run.path / "scale", budget, ledger
+        )
+    elif earlier.start["log_scale"]:
+        goal, data = on_log_scale(goal, data)
+    plan = Plan(config, budget, table, goal, engines, executor.n_workers)
+    if earlier is None:
+        data, folds = plan.within_budget(data, folds)
+    else:
+        data, folds = plan.as_before(earlier, data, folds)
+    tell_folds(folds, table, ledger)
+    prepared = digest_of(data)
+    if earlier is not None:
+        earlier.check_prepared(prepared)
+    data.write(run.store)
+    executor.open(run.store)
+    return _Ready(table, goal, preprocessor, _without_cells(data), folds, plan, prepared)
 
 
 def _settle(source: Source, run: RunFolder, ledger: Ledger) -> None:

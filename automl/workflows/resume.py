@@ -198,7 +198,7 @@ def interrupted(bundle: Path) -> Interrupted | None:
     """The run that was to write `bundle`, if it left a trained fold and has not written it."""
     folder = run_folder(bundle)
     settings = read_settings(folder)
-    if settings is None or not has_folds(folder / JOURNAL) or _has_ended(bundle):
+    if settings is None or not has_folds(folder / JOURNAL) or has_ended(bundle):
         return None
     return Interrupted(
         bundle,
@@ -229,10 +229,11 @@ def read_events(journal: Path) -> list[dict[str, Any]]:
     return events
 
 
-def _has_ended(bundle: Path) -> bool:
+def has_ended(bundle: Path) -> bool:
     """Whether the run in the folder of `bundle` has written it, and was killed right after."""
-    written = bundle / "run" / JOURNAL
-    return written.is_file() and filecmp.cmp(run_folder(bundle) / JOURNAL, written, shallow=False)
+    left, written = run_folder(bundle) / JOURNAL, bundle / "run" / JOURNAL
+    there = left.is_file() and written.is_file()
+    return there and filecmp.cmp(left, written, shallow=False)
 
 
 def digest_of(data: RunData) -> str:
