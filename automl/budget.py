@@ -25,6 +25,11 @@ class Budget:
         self.hurried = True
         self.seconds = self.spent() + min(seconds, self.left())
 
+    def grant(self, seconds: float) -> None:
+        """Leave at least so many seconds from now."""
+        if self.seconds is not None:
+            self.seconds = max(self.seconds, self.spent() + seconds)
+
     @property
     def limited(self) -> bool:
         return self.seconds is not None

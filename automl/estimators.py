@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 
 from automl.errors import AutoMLError
 from automl.model.bundle import load_bundle
+from automl.model.manifest import RUN
 from automl.model.predictor import Predictor
 from automl.task import Task
 from automl.workflows.fit import fit
@@ -274,11 +275,12 @@ def _free_name(wish: str, frame: pd.DataFrame) -> str:
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
-    """The files of a bundle by name relative to its folder."""
+    """The files of a bundle that are read to score, by name relative to its folder."""
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        name: path.read_bytes()
+        for name, path in found.items()
+        if path.is_file() and not name.startswith(RUN)
     }
 
 

@@ -5,7 +5,8 @@ python -m benchmarks.faults TABLE --target COLUMN [--kills 30] [--budget 20s] [-
 Each run's whole process group gets SIGKILL. After `automl fit --resume`: every fold that the
 journal told of is still there and was not trained again, every trial that had ended has the score
 it had, and the leaderboard holds all trials of the journal. A kill before a fold was recorded must
-be told as "nothing to resume".
+be told as "nothing to resume". "lost" counts folds that left a file but no line in the journal:
+at most one a worker may.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import click
 import numpy as np
 
 from automl.forms import parse_duration
+from automl.model.bundle import verify_bundle
 
 Event = Mapping[str, Any]
 
@@ -38,6 +40,7 @@ class Outcome:
 
     after: float
     folds: int
+    lost: int
     trials: int
     resumed: str
     more_folds: int
@@ -48,7 +51,7 @@ class Outcome:
     def row(self) -> str:
         fault = self.fault or "-"
         return (
-            f"| {self.after:.2f} | {self.folds} | {self.trials} | {self.resumed} | "
+            f"| {self.after:.2f} | {self.folds} | {self.lost} | {self.trials} | {self.resumed} | "
             f"{self.more_folds} | {self.trials_at_end} | {self.seconds:.1f} | {fault} |"
         )
 
@@ -64,8 +67,8 @@ def main(table: Path, target: str, kills: int, budget: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     words = [str(table.absolute()), "--target", target, "--time-budget", budget]
     click.echo(
-        "| killed after (s) | folds | trials | resumed | more folds | trials at the end | "
-        "took (s) | fault |\n|---:|---:|---:|---|---:|---:|---:|---|"
+        "| killed after (s) | folds | lost | trials | resumed | more folds | trials at the end | "
+        "took (s) | fault |\n|---:|---:|---:|---:|---|---:|---:|---:|---|"
     )
     outcomes = []
     for after in np.sort(rng.uniform(0.5, parse_duration(budget), kills)):
@@ -91,10 +94,10 @@ def _killed(words: Sequence[str], output: Path, after: float) -> Outcome:
     process.wait()
     run = output.with_name(output.name + ".run")
     before = _events(run / "journal.jsonl")
-    folds = _folds(before)
+    folds, lost = _folds(before), _lost(before, run / "trials")
     if output.exists():  # it had just ended
         shutil.rmtree(run, ignore_errors=True)
-        return Outcome(after, 0, 0, "had ended", 0, 0, 0.0, "")
+        return Outcome(after, 0, 0, 0, "had ended", 0, 0, 0.0, "")
     started = time.monotonic()
     done = subprocess.run(
         [*command, "--resume", str(output), "--quiet"], capture_output=True, text=True, check=False
@@ -104,16 +107,19 @@ def _killed(words: Sequence[str], output: Path, after: float) -> Outcome:
     if not folds:
         told = done.returncode == 2 and "nothing to resume" in done.stderr
         fault = "" if told else f"status {done.returncode}"
-        return Outcome(after, 0, len(trials), "nothing to resume", 0, 0, took, fault)
+        return Outcome(after, 0, lost, len(trials), "nothing to resume", 0, 0, took, fault)
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["silent"]
         fault = f"status {done.returncode}: {last[0]}"
-        return Outcome(after, len(folds), len(trials), "no", 0, 0, took, fault)
+        return Outcome(after, len(folds), lost, len(trials), "no", 0, 0, took, fault)
     events = _events(output / "run" / "journal.jsonl")
     board = list(csv.DictReader((output / "leaderboard.csv").open(encoding="utf-8")))
     more = len(_folds(events)) - len(folds)
     fault = _fault(before, events, board)
-    return Outcome(after, len(folds), len(trials), "yes", more, len(board), took, fault)
+    if lost > (os.cpu_count() or 1):
+        fault = f"{lost} folds were lost"
+    verify_bundle(output)
+    return Outcome(after, len(folds), lost, len(trials), "yes", more, len(board), took, fault)
 
 
 def _fault(before: Sequence[Event], events: Sequence[Event], board: Sequence[Event]) -> str:
@@ -136,6 +142,17 @@ def _fault(before: Sequence[Event], events: Sequence[Event], board: Sequence[Eve
 
 def _folds(events: Sequence[Event]) -> list[tuple[int, int]]:
     return [(event["trial"], event["split"]) for event in events if event["event"] == "fold"]
+
+
+def _lost(events: Sequence[Event], trials: Path) -> int:
+    """Folds of open trials that wrote a file, or began to, and are not in the journal."""
+    recorded = set(_folds(events))
+    closed = {event["trial"] for event in events if event["event"] == "closed"}
+    begun = {
+        (int(path.parent.name), int(path.stem.rpartition("_")[2]))
+        for path in trials.glob("*/*fold_*")
+    }
+    return len({fold for fold in begun - recorded if fold[0] not in closed})
 
 
 def _events(path: Path) -> list[Event]:

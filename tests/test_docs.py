@@ -153,7 +153,8 @@ def test_a_shown_command_can_be_typed(line: str) -> None:
         command = cli.get_command(above, word)
         assert command is not None, line
         with command.make_context(word, args) as context:
-            if word == "fit" and not (context.params["file"] or context.params["resume"]):
+            given = context.params
+            if word == "fit" and not (given["file"] or given["resume"] or given["replay"]):
                 assert resolve(given_settings(context), {}, None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
@@ -12,7 +11,7 @@ from automl.budget import Budget
 
 TERMINATED = 143
 # Choosing, writing and ending take about 2 s of a usual run; folds in training may use the rest.
-_LAST_SECONDS = 4.0
+_LAST_SECONDS = 3.5
 
 
 class Interrupts:
@@ -43,7 +42,8 @@ class Interrupts:
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if self._budget.endable and not self._budget.hurried:
             self._budget.hurry(_LAST_SECONDS)
-        elif number == signal.SIGINT:
-            raise KeyboardInterrupt
-        else:
-            sys.exit(TERMINATED)
+            return
+        error = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(TERMINATED)
+        if not self._budget.endable:
+            error.add_note("There was no model yet.")
+        raise error

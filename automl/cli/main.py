@@ -144,7 +144,8 @@ def _told(error: Exception, *, debug: bool) -> int:
     if isinstance(error, click.ClickException):
         return _told_usage(error)
     if isinstance(error, AutoMLError):
-        console.error(error.message, hint=error.hint)
+        hints = [hint for hint in (error.hint, _note(error)) if hint]
+        console.error(error.message, hint=" ".join(hints) or None)
         return error.exit_code
     if isinstance(error, OSError) and (what := _disk_trouble(error)):
         place = f" for {error.filename!r}" if error.filename else ""

@@ -20,6 +20,7 @@ in CHANGELOG.md. Files or keys that an old reader may ignore need none of this.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ from automl.model.reading import read_predictor
 if TYPE_CHECKING:
     from automl.features.preprocess import Preprocessor
 
+_ASIDE = ".old"  # ending of an old bundle while a new one takes its place
 _RESERVED = frozenset({"format", "files", "digest", "members", "link", "threshold"})
 _REQUIRED = frozenset({"task", "target", "classes", "metric"})
 
@@ -175,7 +177,7 @@ def install_bundle(staging: Path, target: Path, *, force: bool) -> None:
     check_target(target, force=force)
     written = read_manifest(staging)
     target = target.resolve()
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_ASIDE}")
     with _disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         replaced = target.exists()
@@ -189,15 +191,28 @@ def install_bundle(staging: Path, target: Path, *, force: bool) -> None:
             raise
         sync_folder(target.parent)
     remember(written.digest, "fit")
-    if replaced:
+    for old in _put_aside(target):
         try:
-            shutil.rmtree(aside)
+            shutil.rmtree(old)
         except OSError as error:
             raise BundleError(
                 f"The new bundle is in place, but the old one could not be removed from "
-                f"'{aside}': {error.strerror}.",
+                f"'{old}': {error.strerror}.",
                 hint="Remove that folder.",
             ) from error
+
+
+def put_back(target: Path) -> None:
+    """Give a bundle its name again, if a process died just when it was to be replaced."""
+    aside = _put_aside(target)
+    if aside and not target.exists():
+        aside[0].rename(target)
+
+
+def _put_aside(target: Path) -> list[Path]:
+    """Bundles that were moved away from `target` for a new one."""
+    name = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{8}" + re.escape(_ASIDE))
+    return [place for place in target.parent.iterdir() if name.fullmatch(place.name)]
 
 
 @contextmanager

@@ -98,7 +98,7 @@ class FoldTrainer:
         """
         split = int(task["split"])
         train, stop = stopping_rows(self.data, split)
-        clock = _Clock(task.get("time_limit"), folder=Path(task["model"]).parent)
+        clock = _clock(task, folder=Path(task["model"]).parent)
         setup = self._setup(task, clock, patience=int(task["patience"]))
         prepared, recipe = self._prepare(task, split, train, setup)
         booster = load_engine(task["engine"]).fit(
@@ -135,7 +135,7 @@ class FoldTrainer:
     def refit(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Train on all rows for a fixed number of trees, without validation rows."""
         rows = np.arange(self.data.matrix.n_rows)
-        clock = _Clock(task.get("time_limit"))
+        clock = _clock(task)
         setup = self._setup(task, clock, patience=0)
         prepared, recipe = self._prepare(task, -1, rows, setup)
         booster = load_engine(task["engine"]).fit(
@@ -171,7 +171,7 @@ class FoldTrainer:
         stop: IntArray | None = None
         if split >= 0:
             train, stop = stopping_rows(self.data, split)
-        clock = _Clock(task.get("time_limit"))
+        clock = _clock(task)
         setup = replace(
             self._setup(task, clock, patience=int(task["patience"])),
             task=Task.REGRESSION,
@@ -316,6 +316,29 @@ class _Clock:
     @property
     def rang(self) -> bool:
         return self.left() <= 0
+
+
+class _Rounds(_Clock):
+    """A clock that rings after so many rounds, whatever they take: it is asked once in each."""
+
+    def __init__(self, rounds: int, folder: Path | None) -> None:
+        super().__init__(None, folder)
+        self._rounds = rounds
+
+    def left(self) -> float:
+        self._rounds -= 1
+        return super().left() if self._rounds > 0 else 0.0
+
+    @property
+    def rang(self) -> bool:
+        return self._rounds <= 0
+
+
+def _clock(task: Mapping[str, Any], folder: Path | None = None) -> _Clock:
+    """What ends a task: its "time_limit", or the "stop_after" rounds that a clock left it once."""
+    if task.get("stop_after") is not None:
+        return _Rounds(int(task["stop_after"]), folder)
+    return _Clock(task.get("time_limit"), folder)
 
 
 def _saved(

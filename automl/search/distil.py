@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from automl.search.crossval import PLAIN, choose_tree_counts, load_engine
 from automl.search.executors.base import Executor, Task
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer, mean_score
-from automl.search.ship import refit_seconds, refit_trees, run_all
+from automl.search.ship import Stops, refit_seconds, refit_trees, run_all
 from automl.search.store import RunData
 from automl.search.trial import FoldRun, Trial
 from automl.task import Objective
@@ -33,6 +33,7 @@ _TRAINING_SHARE = 0.85
 _LEAST_SHARE = 0.5
 # Students may grow more trees than the trial whose params they have, and bin data of their own.
 _DEARER = 1.5
+_ALL_ROWS = "all"  # the student that ships, among the stops
 
 
 class Student(Trial):
@@ -48,14 +49,18 @@ class Distilled:
     """A student of all rows, and the cross-validated trial that speaks for it.
 
     margins: (n, 1) stacked out-of-fold margins of the fold students.  n_trees: that ship.
-    by_clock: whether the clock cut a student short.
+    stops: rounds after which the clock cut a student short, by its split or "all".
     """
 
     trial: Student
     margins: NDArray[np.float32]
     member: MemberFiles
     n_trees: int
-    by_clock: bool
+    stops: Stops
+
+    @property
+    def by_clock(self) -> bool:
+        return bool(self.stops)
 
 
 class NoStudent(Exception):  # noqa: N818 - a reason to ship the blend, not an error of the run
@@ -69,6 +74,7 @@ class School:
     rules: the race's, for tree counts, patience and seeds.  max_trees: of the student that
     ships.  last_only: the teacher of all rows is the last split's boosters, not the bag of all
     (single holdouts and time: they have seen the most).  seconds_left: for all of it.
+    stops: rounds after which students end, as `Distilled` tells of them.
     """
 
     data: RunData
@@ -78,6 +84,7 @@ class School:
     max_trees: int
     last_only: bool
     seconds_left: Callable[[], float]
+    stops: Stops = field(default_factory=dict)
 
     def distil(
         self, trials: Sequence[Trial], weights: Mapping[str, float], scorer: Scorer
@@ -95,7 +102,9 @@ class School:
         self._fold_students(student, lessons, last)
         margins = self._score(student, scorer, last)
         member, n_trees, cut = self._ship(student, lessons[-1:] if self.last_only else lessons)
-        return Distilled(student, margins, member, n_trees, cut or student.by_clock)
+        stops = {str(k): run.n_trained for k, run in student.folds.items() if run.by_clock}
+        stops |= {_ALL_ROWS: n_trees} if cut else {}
+        return Distilled(student, margins, member, n_trees, stops)
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -144,7 +153,8 @@ class School:
                 patience=self.rules.patience,
                 time_limit=None,
             )
-            tasks.append({**task, "kind": "student", "lessons": [lesson]})
+            stop = self.stops.get(str(k))
+            tasks.append({**task, "kind": "student", "lessons": [lesson], "stop_after": stop})
         left = self._before(1.0 - _TRAINING_SHARE * (1.0 - last))
         for done, result in self._run(tasks, left):
             recipe = done["recipe_file"]
@@ -189,7 +199,7 @@ class School:
         candidate = student.candidate
         plain = candidate.recipe == PLAIN
         model = self.folder / f"student{load_engine(candidate.engine).suffix}"
-        recipe_file = None if plain else self.folder / "student.json"
+        recipe_file = None if plain else self.folder / "recipe.json"
         wanted = min(refit_trees(student, self.data), self.max_trees)
         task = {
             "kind": "student",
@@ -200,6 +210,7 @@ class School:
             "seed": student.seed(self.rules.seed),
             "max_trees": wanted,
             "patience": 0,
+            "stop_after": self.stops.get(_ALL_ROWS),
             "lessons": list(lessons),
             "model": str(model),
             "recipe_file": None if recipe_file is None else str(recipe_file),

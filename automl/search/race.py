@@ -48,7 +48,7 @@ class Race:
         *,
         watch: Callable[[Race], None] = lambda race: None,
     ) -> None:
-        self.executor, self.scorer, self.rules, self.record = executor, scorer, rules, record
+        self.executor, self.scorer, self.record = executor, scorer, record
         self.costs = candidates.costs
         self.judge = Judge(scorer, rules, self.costs, record)
         self.pace = Pace(self.costs, executor.n_workers)
@@ -71,6 +71,14 @@ class Race:
         self.judge.take_back(trials, margins)
 
     # -- what it has done so far ------------------------------------------------------------------
+
+    @property
+    def rules(self) -> RaceRules:
+        return self.judge.rules
+
+    @rules.setter
+    def rules(self, rules: RaceRules) -> None:
+        self.judge.rules = rules
 
     @property
     def trials(self) -> list[Trial]:
@@ -123,6 +131,8 @@ class Race:
 
     def _hard_left(self) -> float:
         """Seconds until running tasks are killed; the first model may use what the end spares."""
+        if self.resumed and not self.done:
+            return math.inf  # a resumed run ends with a model, on however slow a machine
         spare = _GRACE if self.done else _GRACE + self.rules.spare()
         return self.rules.seconds_left() + spare
 
@@ -240,13 +250,14 @@ class Race:
     def _fold_task(self, trial: Trial, split: int) -> dict[str, Any]:
         limit = self._time_limit(trial)
         self.pace.begun(trial, split)
-        return trial.fold_task(
+        task = trial.fold_task(
             split,
             seed=self.rules.seed,
             max_trees=self.rules.max_trees,
             patience=self.rules.patience,
             time_limit=limit,
         )
+        return trial.like_others(task) if self.resumed and not self.done else task
 
     def _time_limit(self, trial: Trial) -> float | None:
         """Seconds for one fold: a fair share of those left for the first trial and hastened ones.

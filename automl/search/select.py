@@ -56,16 +56,20 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     calibrate: bool,
     crossfit_seconds: float,
     seed: int,
+    weights: Mapping[str, float] | None = None,
 ) -> Choice:
     """The blend (or with `single` the best trial) of finished trials.
 
     margins: stacked out-of-fold margins by trial name.  baseline_loss: the metric's loss of the
-    constant prediction, the scale of what a member must buy.
+    constant prediction, the scale of what a member must buy.  weights: of a blend that was chosen
+    before; nothing is searched then.
     """
     losses = {trial.name: float(trial.loss or 0.0) for trial in trials}
     names = names_by_loss(losses, MAX_CANDIDATES)
     chooser = scorer.with_echoes()
-    if single:
+    if weights is not None:
+        blend = Blend(weights, math.nan)
+    elif single:
         # The best that is small enough; else the smallest.
         name = next((n for n in names if limits.excess(n) <= 1.0), min(names, key=limits.excess))
         blend = Blend({name: 1.0}, losses[name])

@@ -21,6 +21,8 @@ from automl.search.trial import Trial
 Floats = NDArray[np.float64]
 # Means over more rows than this do not change.
 MAX_EXPLAINED_ROWS = 2000
+# Rounds after which the clock ended the training of a model, by what the model is called.
+Stops = Mapping[str, int]
 GRACE = 0.15  # seconds that a task may take past its limit before it is killed
 _PROBE_ROWS = 8
 _SHAP_TASKS = 8
@@ -50,25 +52,24 @@ def fold_members(trials: Sequence[Trial], weights: Mapping[str, float]) -> list[
 
 
 def refit_members(
-    trials: Sequence[Trial],
-    weights: Mapping[str, float],
+    chosen: Sequence[tuple[Trial, float]],
     data: RunData,
     executor: Executor,
     *,
     folder: Path,
     seed: int,
     seconds_left: Callable[[], float],
-) -> tuple[list[MemberFiles], bool]:
-    """Each member as one model of all rows, and whether the clock cut any of them short.
+    stops: Stops,
+) -> tuple[list[MemberFiles], Stops]:
+    """Each member as one model of all rows, and the rounds after which the clock cut some.
 
+    chosen: trials with their weights.  stops: rounds after which a refit ends, by trial name.
     The tree count is the folds' mean, scaled by the rows that a split did not train on. Raises
     NotDone where one of them has no model.
     """
-    by_name = {trial.name: trial for trial in trials}
     folder.mkdir(parents=True, exist_ok=True)
-    tasks, members = [], []
-    for i, (name, weight) in enumerate(weights.items()):
-        trial = by_name[name]
+    tasks: list[dict[str, Any]] = []
+    for i, (trial, _) in enumerate(chosen):
         recipe_file = None if trial.candidate.recipe == PLAIN else folder / f"recipe_{i:02d}.json"
         model = folder / f"refit_{i:02d}{load_engine(trial.candidate.engine).suffix}"
         tasks.append(
@@ -79,18 +80,22 @@ def refit_members(
                 "params": dict(trial.candidate.params),
                 "seed": trial.seed(seed),
                 "max_trees": refit_trees(trial, data),
+                "stop_after": stops.get(trial.name),
                 "model": str(model),
                 "recipe_file": None if recipe_file is None else str(recipe_file),
             }
         )
-        members.append((trial, weight, model, recipe_file))
     reports = run_all(executor, tasks, seconds_left=seconds_left)
     _check_all(reports)
-    cut = any(report.result["by_clock"] for report in reports if report.result is not None)
-    return [
-        _member(trial, weight, ((model, _recipe(recipe_file)),))
-        for trial, weight, model, recipe_file in members
-    ], cut
+    members, cut = [], {}
+    for (trial, weight), report in zip(chosen, reports, strict=True):
+        task, result = report.task, report.result or {}
+        recipe_file = task["recipe_file"]
+        recipe = _recipe(None if recipe_file is None else Path(recipe_file))
+        members.append(_member(trial, weight, ((Path(task["model"]), recipe),)))
+        if result["by_clock"]:
+            cut[trial.name] = int(result["n_trained"])
+    return members, cut
 
 
 def refit_trees(trial: Trial, data: RunData) -> int:

@@ -133,6 +133,13 @@ class Trial:
             "recipe_file": None if recipe is None else str(recipe),
         }
 
+    def like_others(self, task: dict[str, Any]) -> dict[str, Any]:
+        """`task` with as many rounds as the clock left the trained folds, instead of a clock."""
+        if not self.folds:
+            return task
+        cut = [fold.n_trained for fold in self.folds.values() if fold.by_clock]
+        return {**task, "time_limit": None, "stop_after": max(cut, default=None)}
+
     def finish_task(self, fold: FoldRun) -> dict[str, Any]:
         """The task to predict a trained split's scored rows at its honest tree count."""
         return {

@@ -39,6 +39,9 @@ class FolderLock:
         except OSError:
             os.close(file)
             return False
+        except BaseException:  # a signal
+            os.close(file)
+            raise
         if not self._is_ours(file):  # a run that ended removed the file before we had its lock
             os.close(file)
             return self.take()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -14,13 +11,14 @@ from automl.config import FitConfig
 from automl.data.splits import Folds
 from automl.features.preprocess import Preprocessor
 from automl.ledger import Ledger
-from automl.metrics._evaluate import evaluate_all
-from automl.model.bundle import MemberFiles, install_bundle, write_bundle
+from automl.model.bundle import MemberFiles
 from automl.model.explain import Importance, rank_correlation
+from automl.model.manifest import read_manifest
 from automl.search.baseline import baseline_margins
 from automl.search.journal import Journal
 from automl.search.limits import blend_limits
 from automl.search.race import Race
+from automl.search.replay import Script
 from automl.search.scoring import mean_score, spread_of
 from automl.search.select import Choice, choose
 from automl.search.setup import Goal
@@ -35,9 +33,13 @@ from automl.search.ship import (
 )
 from automl.search.store import RunData
 from automl.workflows import result as files
+from automl.workflows.extend import stays
+from automl.workflows.kept import told
 from automl.workflows.output import RunFolder
+from automl.workflows.pack import pack
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
+from automl.workflows.source import Source
 from automl.workflows.student import Taught, teach
 from automl.workflows.training_table import TrainingTable
 
@@ -51,8 +53,7 @@ _LEAST_TREES = 5
 class Finish:
     """Everything that a run knows when its race has ended; `bundle` makes a bundle of it."""
 
-    config: FitConfig
-    origins: Mapping[str, str]
+    source: Source
     plan: Plan
     table: TrainingTable
     preprocessor: Preprocessor
@@ -63,22 +64,40 @@ class Finish:
     run: RunFolder
     ledger: Ledger
 
+    @property
+    def config(self) -> FitConfig:
+        return self.source.config
+
+    @property
+    def script(self) -> Script | None:
+        """What the run that this one repeats did from here on."""
+        return None if self.source.earlier is None else self.source.earlier.script
+
     def bundle(self, journal: Journal) -> FitResult:
         """Choose, refit, explain, write and install; the result of the fit."""
         self._check_race()
         self.ledger.progress.stage("Result")
         choice, baseline = self._choose()
-        taught = teach(self, choice) if self.config.distil else None
-        if taught is None:
-            members = self._members(choice, refit=self.config.refit or self.folds.refit)
-        else:
+        journal.write("blend", weights=dict(choice.weights))
+        kept, members = choice.weights, []
+        taught = teach(self, choice) if self._may_teach else None
+        if taught is not None:
             choice, members = taught.choice, [taught.student.member]
-            journal.write("student", **taught.student.trial.to_json(), teacher=taught.teacher)
+            journal.write(
+                "student",
+                **taught.student.trial.to_json(),
+                teacher=taught.teacher,
+                stops=taught.student.stops,
+            )
+        earlier = self.source.earlier
+        if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
+            return self._told()
+        members = members or self._members(choice, journal)
         shap = self._explain(members)
         importance = None if shap is None else self._importance(shap)
         outcome = self._outcome(choice, baseline, importance, taught)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
-        self._write(outcome, choice, members, importance)
+        pack(self, outcome, choice, members, importance, blend=kept)
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
 
@@ -118,6 +137,7 @@ class Finish:
             calibrate=self.goal.calibrate,
             crossfit_seconds=self._crossfit_seconds(),
             seed=self.config.seed,
+            weights=None if self.script is None else self.script.weights,
         )
         parts = " + ".join(f"{w:.2f} {name}" for name, w in choice.weights.items())
         does = "teaches" if self.config.distil else "ships"
@@ -155,8 +175,14 @@ class Finish:
         by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
         return 0.3 * self.plan.explain_seconds() if by_clock else math.inf
 
-    def _members(self, choice: Choice, *, refit: bool) -> list[MemberFiles]:
-        if not refit:
+    @property
+    def _may_teach(self) -> bool:
+        return self.config.distil and (self.script is None or self.script.student is not None)
+
+    def _members(self, choice: Choice, journal: Journal) -> list[MemberFiles]:
+        """What ships of each trial of the blend: the models of its folds, or one of all rows."""
+        refit = self.config.refit or self.folds.refit
+        if not refit or (self.script is not None and self.script.refit is None):
             return fold_members(self.race.done, choice.weights)
 
         def left() -> float:
@@ -169,15 +195,16 @@ class Finish:
                 - GRACE
             )
 
+        by_name = {trial.name: trial for trial in self.race.done}
         try:
             members, cut = refit_members(
-                self.race.done,
-                choice.weights,
+                [(by_name[name], weight) for name, weight in choice.weights.items()],
                 self.data,
                 self.race.executor,
                 folder=self.run.path / "refit",
                 seed=self.config.seed,
                 seconds_left=left,
+                stops={} if self.script is None else self.script.refit or {},
             )
         except NotDone as reason:
             self.race.ended_by_clock |= reason.late
@@ -191,7 +218,8 @@ class Finish:
                 warning=True,
             )
             return fold_members(self.race.done, choice.weights)
-        self.race.ended_by_clock |= cut
+        self.race.ended_by_clock |= bool(cut)
+        journal.write("refit", stops=cut)
         why = "--refit" if self.config.refit else f"{self.folds.scheme} validation"
         self.ledger.add("blend", "members are refitted on all rows", why)
         if cut:
@@ -255,6 +283,11 @@ class Finish:
 
     # -- the record -----------------------------------------------------------------------------
 
+    def _told(self) -> FitResult:
+        """The result that the bundle has which stays."""
+        budget = self.plan.budget
+        return told(read_manifest(self.run.bundle), seconds=budget.spent(), budget=budget.seconds)
+
     def _outcome(
         self,
         choice: Choice,
@@ -295,86 +328,10 @@ class Finish:
             n_rows=self.table.n_rows,
             n_columns=len(self.table.schema.used),
             seconds=self.plan.budget.spent(),
-            budget=self.config.time_budget,
-            reproducible=not clocked and not race.resumed and not self.plan.memory_short,
+            budget=None if self.script else self.config.time_budget,
+            reproducible=self.script is not None
+            or not (clocked or race.resumed or self.plan.memory_short),
             warnings=self.ledger.warnings,
             notes=[] if importance is not None else ["SHAP values"],
             teacher=None if taught is None else taught.teacher,
         )
-
-    def _write(
-        self,
-        outcome: FitResult,
-        choice: Choice,
-        members: list[MemberFiles],
-        importance: Importance | None,
-    ) -> None:
-        extras: dict[str, Any] = {
-            "leaderboard.csv": files.leaderboard_csv(outcome.leaderboard),
-            "ledger.jsonl": files.ledger_lines(self.ledger.decisions),
-            "metrics.json": json.dumps(self._metrics(outcome, choice), indent=1).encode(),
-            "run/journal.jsonl": self.run.path / "journal.jsonl",
-        }
-        if importance is not None:
-            text = json.dumps(importance.to_json(), indent=1)
-            extras["explanations/global.json"] = text.encode()
-        write_bundle(
-            self.run.staging,
-            facts=self._facts(outcome),
-            schema=self.table.schema,
-            preprocessor=self.preprocessor,
-            members=members,
-            link=choice.link,
-            threshold=choice.threshold,
-            extras=extras,
-        )
-        install_bundle(self.run.staging, self.run.bundle, force=self.config.force)
-
-    def _metrics(self, outcome: FitResult, choice: Choice) -> dict[str, Any]:
-        y, weight = self.race.scorer.truth()
-        task = self.goal.task
-        every = evaluate_all(
-            task,
-            y,
-            choice.link.predict(choice.pooled),
-            weight,
-            threshold=0.5 if choice.threshold is None else choice.threshold,
-        )
-        return {
-            "metric": outcome.metric,
-            "score": outcome.score,
-            "spread": outcome.spread,
-            "score_crossfitted": outcome.score_crossfitted,
-            "teacher": outcome.teacher,
-            "fold_scores": outcome.fold_scores,
-            "baseline": outcome.baseline,
-            "engine_scores": outcome.engine_scores,
-            "failed": files.failed(self.race.trials),
-            "out_of_fold": every,
-            "validation": self.folds.scheme,
-            "n_splits": len(self.folds.splits),
-            "seconds": outcome.seconds if self.plan.budget.limited else None,
-            "cpu": self.race.cpu.to_json() if self.plan.budget.limited else None,
-        }
-
-    def _facts(self, outcome: FitResult) -> dict[str, Any]:
-        target = self.table.target
-        return {
-            "task": target.task.value,
-            "target": target.name,
-            "classes": list(target.classes),
-            "positive": target.positive,
-            "metric": self.goal.metric.name,
-            "seed": self.config.seed,
-            "data": {
-                "name": self.table.name,
-                "digest": self.table.digest,
-                "n_rows": self.table.n_rows,
-            },
-            "config": self.config.to_json(),
-            "origins": dict(self.origins),
-            "reproducible": outcome.reproducible,
-            "not_done": outcome.notes,
-            "threads": self.data.threads,
-            "versions": files.versions(),
-        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from automl import plugins
 from automl.budget import Budget
@@ -31,12 +31,15 @@ from automl.search.setup import Goal, pursue, tell_goal
 from automl.search.store import RunData
 from automl.search.studies import check_sampler
 from automl.settings import resolve
+from automl.workflows.extend import unfinished_or_finished
 from automl.workflows.finish import Finish
 from automl.workflows.memory import MemoryPlan, within_memory
-from automl.workflows.output import RunFolder, bundle_place
+from automl.workflows.output import RunFolder
 from automl.workflows.plan import Plan
+from automl.workflows.replay import Replayed
 from automl.workflows.result import FitResult
-from automl.workflows.resume import Interrupted, digest_of
+from automl.workflows.resume import Earlier, Interrupted, digest_of
+from automl.workflows.source import Source
 from automl.workflows.student import check_distil
 from automl.workflows.target_scale import on_log_scale, settle_scale
 from automl.workflows.training_table import TrainingTable, load_training_table
@@ -72,38 +75,73 @@ def fit(
 def resume(
     output: Interrupted | Path | str,
     *,
-    data: Path | str | None = None,
+    data: Any = None,
+    more_time: float | None = None,
     budget: Budget | None = None,
     progress: Progress | None = None,
     in_process: bool = False,
 ) -> FitResult:
     """Go on with the interrupted run that was to write `output`, as `fit` would have.
 
-    data: where its table is now, if it was moved.  budget: a clock that already runs.
+    data: its table, if it was moved or was no file.  more_time: seconds that the run gets on top;
+        a finished one goes on with them, and its bundle is replaced unless it was better.
+    budget: a clock that already runs.
     Raises ConfigError if there is nothing to resume, DataError if the table has changed, and what
     `fit` raises.
     """
-    earlier = output if isinstance(output, Interrupted) else Interrupted.read(output)
+    if isinstance(output, Interrupted):
+        earlier = output
+    else:
+        earlier = unfinished_or_finished(output, more_time)
+    data = _table(earlier, data)
+    if isinstance(data, str | os.PathLike):
+        earlier = replace(earlier, data=str(Path(data).absolute()))
     config = replace(earlier.config, output=str(earlier.bundle))
-    source = Source(str(data or earlier.data), config, earlier.origins, earlier)
     left = budget or earlier.budget(already_spent=0.0)
+    source = Source(data, config, earlier.origins, earlier)
     return _fit(source, left, progress, in_process=in_process)
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is fitted, how, and the run to go on with, if any."""
+def replay(
+    run: Replayed | Path | str,
+    *,
+    data: Any = None,
+    config: FitConfig | None = None,
+    progress: Progress | None = None,
+    in_process: bool = False,
+) -> FitResult:
+    """Do again what the run that wrote the bundle `run` did, without a clock, into a new bundle.
 
-    data: Any
-    config: FitConfig
-    origins: dict[str, str]
-    earlier: Interrupted | None = None
+    The same candidates are trained with the same seeds to the same trees. `FitResult.replay` says
+    whether the members came out the same to the bit, as they do on one platform with the same
+    libraries.
+
+    data: its table, if it was moved or was no file.  config: `output`, `force`, `temp_dir` and
+        `workers` of it are the replay's own; the bundle is called `<run>-replay` by default.
+    Raises ConfigError if the run cannot be replayed, DataError if the table has changed, and what
+    `fit` raises.
+    """
+    earlier = run if isinstance(run, Replayed) else Replayed.read(run)
+    own = earlier.settings(config or FitConfig(target=earlier.config.target))
+    source = Source(_table(earlier, data), own, earlier.origins, earlier)
+    result = _fit(source, Budget(None), progress, in_process=in_process)
+    return replace(result, replay=earlier.compared(result.path))
+
+
+def _table(earlier: Earlier, data: Any) -> Any:
+    """The table of an earlier run, or the one that is given for it."""
+    if data is None and earlier.data is None:
+        raise ConfigError(
+            f"The run to '{earlier.bundle}' did not read its table from a file.",
+            hint="Give the table again.",
+        )
+    return earlier.data if data is None else data
 
 
 def _fit(
     source: Source, budget: Budget, progress: Progress | None, *, in_process: bool
 ) -> FitResult:
-    data, config, earlier = source.data, source.config, source.earlier
+    config, earlier = source.config, source.earlier
     ledger = Ledger(progress or Silent())
     engines = _engines(config)
     if config.metric is not None:
@@ -112,68 +150,40 @@ def _fit(
     memory = MemoryPlan(memory_limit(config.memory_limit), config.memory_limit is not None, ledger)
     if earlier is not None:
         memory.rows = earlier.start.get("rows")
-    place = bundle_place(data, config)
-    going_on = earlier is not None
     with (
-        RunFolder(place, config.temp_dir, resume=going_on, force=config.force) as run,
+        source.run_folder() as run,
         closing(_executor(source, engines, run, memory, in_process=in_process)) as executor,
     ):
         ledger.progress.stage("Reading")
-        _keep_settings(source, run, ledger)
-        table = load_training_table(data, config, ledger, memory)
-        if earlier is not None:
-            earlier.check_data(table.digest, str(data))
-        goal = _goal(table, config, ledger)
-        engines = _able(engines, goal)
-        preprocessor, run_data, folds = _prepare(table, goal, config, executor)
-        table = table.only_explained(config.seed)
-        give_back_memory()
-        if earlier is None:
-            goal, run_data = settle_scale(
-                goal, run_data, config, engines, executor, run.path / "scale", budget, ledger
-            )
-        elif earlier.start["log_scale"]:
-            goal, run_data = on_log_scale(goal, run_data)
-        plan = Plan(config, budget, table, goal, engines, executor.n_workers)
-        if earlier is None:
-            run_data, folds = plan.within_budget(run_data, folds)
-        elif earlier.start["fewer"]:
-            run_data, folds = plan.with_splits(run_data, **earlier.start["fewer"])
-        run_data, folds = within_memory(memory, plan, run_data, folds, may_split=not going_on)
-        tell_folds(folds, table, ledger)
-        prepared = digest_of(run_data)
-        if earlier is not None:
-            earlier.check_prepared(prepared)
-        run_data.write(run.store)
-        executor.open(run.store)
-        memory.share(run_data, executor)
-        run_data = _without_cells(run_data)
+        _settle(source, run, ledger)
+        ready = _made_ready(source, budget, executor, run, memory)
         with closing(Journal(run.journal, spent=budget.spent)) as journal:
             journal.write(
-                "resumed" if going_on else "start",
+                "resumed" if isinstance(earlier, Interrupted) else "start",
                 config=config.to_json(),
-                data=table.digest,
-                metric=goal.metric.name,
-                higher_is_better=goal.metric.higher_is_better,
-                prepared=prepared,
-                log_scale=goal.link is LOG,
-                fewer=plan.fewer,
+                data=ready.table.digest,
+                metric=ready.goal.metric.name,
+                higher_is_better=ready.goal.metric.higher_is_better,
+                prepared=ready.prepared,
+                log_scale=ready.goal.link is LOG,
+                fewer=ready.plan.fewer,
                 rows=memory.rows,
             )
             ledger.progress.stage("Race")
-            race = plan.race(run_data, folds, executor, run.trials, journal, ledger)
-            if earlier is not None:
-                earlier.restore(race, run, ledger)
-            race.run()
+            plan = ready.plan
+            race = plan.race(ready.data, ready.folds, executor, run.trials, journal, ledger)
+            if earlier is None:
+                race.run()
+            else:
+                earlier.take_part(race, run, plan)
             finish = Finish(
-                config=config,
-                origins=source.origins,
+                source=source,
                 plan=plan,
-                table=table,
-                preprocessor=preprocessor,
-                goal=goal,
-                data=run_data,
-                folds=folds,
+                table=ready.table,
+                preprocessor=ready.preprocessor,
+                goal=ready.goal,
+                data=ready.data,
+                folds=ready.folds,
                 race=race,
                 run=run,
                 ledger=ledger,
@@ -181,14 +191,62 @@ def _fit(
             return finish.bundle(journal)
 
 
-def _keep_settings(source: Source, run: RunFolder, ledger: Ledger) -> None:
+@dataclass(frozen=True)
+class _Ready:
+    """A table that is ready for its race; `prepared` is the digest of how."""
+
+    table: TrainingTable
+    goal: Goal
+    preprocessor: Preprocessor
+    data: RunData
+    folds: Folds
+    plan: Plan
+    prepared: str
+
+
+def _made_ready(
+    source: Source, budget: Budget, executor: Executor, run: RunFolder, memory: MemoryPlan
+) -> _Ready:
+    """Read the table, settle what is trained on which folds, and let the workers see it."""
+    config, earlier, ledger = source.config, source.earlier, memory.ledger
+    table = load_training_table(source.data, config, ledger, memory)
+    if earlier is not None:
+        earlier.check_data(table.digest, str(source.data))
+    goal = _goal(table, config, ledger)
+    engines = _able(_engines(config), goal)
+    preprocessor, data, folds = _prepare(table, goal, config, executor)
+    table = table.only_explained(config.seed)
+    give_back_memory()
+    if earlier is None:
+        goal, data = settle_scale(
+            goal, data, config, engines, executor, run.path / "scale", budget, ledger
+        )
+    elif earlier.start["log_scale"]:
+        goal, data = on_log_scale(goal, data)
+    plan = Plan(config, budget, table, goal, engines, executor.n_workers)
+    if earlier is None:
+        data, folds = plan.within_budget(data, folds)
+    else:
+        data, folds = plan.as_before(earlier, data, folds)
+    data, folds = within_memory(memory, plan, data, folds, may_split=earlier is None)
+    tell_folds(folds, table, ledger)
+    prepared = digest_of(data)
+    if earlier is not None:
+        earlier.check_prepared(prepared)
+    data.write(run.store)
+    executor.open(run.store)
+    memory.share(data, executor)
+    return _Ready(table, goal, preprocessor, _without_cells(data), folds, plan, prepared)
+
+
+def _settle(source: Source, run: RunFolder, ledger: Ledger) -> None:
     """Keep what another process needs to go on, if the table can be read once more."""
-    if source.earlier is not None or isinstance(source.data, pd.DataFrame):
-        return
-    if str(source.data) == "-":
+    if source.earlier is not None:
+        source.earlier.settle(run)
+    elif source.path is not None:
+        run.record(source.path, source.config, source.origins)
+    elif str(source.data) == "-":
         ledger.add("data", "standard input is read once: this run cannot be resumed")
-        return
-    run.record(Path(source.data).absolute(), source.config, source.origins)
 
 
 def _configured(config: FitConfig | None, options: Mapping[str, Any]) -> FitConfig:

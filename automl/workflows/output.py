@@ -6,17 +6,19 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from automl.config import FitConfig
 from automl.errors import ConfigError, DataError, SearchError
-from automl.model.bundle import check_target
+from automl.model.bundle import check_target, put_back
+from automl.model.manifest import json_bytes, write_durably
 from automl.workflows._lock import FolderLock
 
-_MARK, LOCK, _SETTINGS = "run.json", "lock", "settings.json"
-_KEPT = frozenset({_MARK, LOCK, _SETTINGS, "journal.jsonl", "trials"})
+_MARK, LOCK, SETTINGS, JOURNAL = "run.json", "lock", "settings.json", "journal.jsonl"
+_KEPT = frozenset({_MARK, LOCK, SETTINGS, JOURNAL, "trials"})
 _SUFFIXES = {".gz", ".zst", ".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl"}
 
 
@@ -37,7 +39,8 @@ class RunFolder:
     ) -> None:
         self.bundle = bundle
         self.path = run_folder(bundle)
-        self._temp_dir, self._resume, self._force = temp_dir, resume, force
+        self._temp_dir, self._resume = temp_dir, resume
+        self.force = force  # whether an older bundle may be replaced
         self._made: list[Path] = []  # parents that were not there, the deepest first
         self._lock = FolderLock(self.path / LOCK)
         self.store = self.path / "store"
@@ -52,7 +55,7 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        return self.path / "journal.jsonl"
+        return self.path / JOURNAL
 
     @property
     def log(self) -> Path:
@@ -61,7 +64,7 @@ class RunFolder:
     @property
     def resumable(self) -> bool:
         """Whether another process could go on with what this run has done."""
-        return (self.path / _SETTINGS).is_file() and has_folds(self.journal)
+        return (self.path / SETTINGS).is_file() and has_folds(self.journal)
 
     def __enter__(self) -> RunFolder:
         self._refuse_strange()
@@ -70,13 +73,13 @@ class RunFolder:
             if self._lock.take():
                 self._begin()
         except OSError as error:
-            self.remove()
+            self._leave()
             raise ConfigError(
                 f"Cannot write to '{error.filename or self.path}': {error.strerror}.",
-                hint="Choose another --output or --temp-dir.",
+                hint="Make room or rights there, or choose another --output or --temp-dir.",
             ) from None
-        except ConfigError:
-            self._lock.free()
+        except BaseException:  # a signal too
+            self._leave()
             raise
         if not self._lock.held:
             raise ConfigError(
@@ -93,23 +96,29 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         failed = isinstance(error, ConfigError | DataError | SearchError) and not self._resume
-        if error is None or failed or not self.resumable:
+        if error is None or failed:
             self.remove()
-        else:
-            self._clear(keep=_KEPT)
-            self._lock.free()
+        elif self._leave() and "--resume" not in str(error):
             error.add_note(f"Go on with `automl fit --resume {self.bundle}`.")
 
-    def record(self, data: Path, config: FitConfig, origins: dict[str, str]) -> None:
+    def record(
+        self,
+        data: Path | None,
+        config: FitConfig,
+        origins: Mapping[str, str],
+        *,
+        extends: Mapping[str, Any] | None = None,
+    ) -> None:
         """Keep what a process needs that goes on with this run."""
-        settings = {"data": str(data), "config": config.to_json(), "origins": origins}
-        part = self.path / f"part-{_SETTINGS}"
-        part.write_text(json.dumps(settings), encoding="utf-8")
-        part.replace(self.path / _SETTINGS)
+        part = self.path / f"part-{SETTINGS}"
+        write_durably(part, settings_bytes(data, config, origins, extends=extends))
+        part.replace(self.path / SETTINGS)
 
     def remove(self) -> None:
         """Remove the run folder, what the workers mapped, and empty folders made for them."""
-        if self._lock.held:
+        # A signal may come between the making of the lock file and the lock.
+        begun = self._lock.held or (self.path / _MARK).exists()
+        if self._lock.held or (self.path in self._made and not begun):
             self._clear(keep=frozenset({LOCK}))
             self._lock.free()
             shutil.rmtree(self.path, ignore_errors=True)
@@ -119,12 +128,24 @@ class RunFolder:
 
     # -- parts ----------------------------------------------------------------------------------
 
+    def _leave(self) -> bool:
+        """Leave what another process can go on with, and whether there is any; else nothing."""
+        if not self.resumable:
+            self.remove()
+            return False
+        if self._lock.held:
+            self._clear(keep=_KEPT)
+            self._lock.free()
+        return True
+
     def _begin(self) -> None:
         """Settle down in the locked folder, which may hold what a dead run left."""
         left = Path(str(self._mark().get("store")))
         if left.name.startswith("automl-"):
             shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
-        if not self._resume:
+        if self._resume:
+            put_back(self.bundle)
+        else:
             self._refuse_to_drop()
         self._clear(keep=_KEPT if self._resume else frozenset({LOCK}))
         if self._temp_dir is not None:
@@ -134,7 +155,7 @@ class RunFolder:
         (self.path / _MARK).write_text(json.dumps(mark), encoding="utf-8")
 
     def _refuse_to_drop(self) -> None:
-        if self._force or not self.resumable:
+        if self.force or not self.resumable:
             return
         raise ConfigError(
             f"An interrupted run to '{self.bundle}' can be resumed.",
@@ -182,10 +203,19 @@ def run_folder(bundle: Path) -> Path:
 def read_settings(folder: Path) -> dict[str, Any] | None:
     """What `RunFolder.record` wrote: {"data", "config", "origins"}; None if it is not there."""
     try:
-        found = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def settings_bytes(
+    data: Path | None, config: FitConfig, origins: Mapping[str, str], **more: Any
+) -> bytes:
+    """What `read_settings` reads."""
+    path = None if data is None else str(data)
+    facts = {"data": path, "config": config.to_json(), "origins": dict(origins), **more}
+    return json_bytes(facts, indent=1)
 
 
 def has_folds(journal: Path) -> bool:
@@ -197,10 +227,10 @@ def has_folds(journal: Path) -> bool:
         return False
 
 
-def bundle_place(data: Any, config: FitConfig) -> Path:
+def bundle_place(data: Any, config: FitConfig, *, force: bool) -> Path:
     """Where the bundle goes; ConfigError if something that must stay is there."""
     place = Path(default_output(data)) if config.output is None else Path(config.output)
-    check_target(place, force=config.force)
+    check_target(place, force=force)
     return place.absolute()
 
 

@@ -34,6 +34,7 @@ from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
 from automl.workflows.memory import MemoryPlan
+from automl.workflows.resume import Earlier, Interrupted
 from automl.workflows.training_table import TrainingTable
 from automl.workflows.validation import inner_stop, split_rows
 
@@ -81,6 +82,8 @@ class Plan:
         self._race: Race | None = None
         self._data: RunData | None = None
         self.memory: MemoryPlan | None = None
+        self._refits = False
+        self._resumes: Path | None = None  # the bundle of the run that this one goes on with
         self.fewer: dict[str, Any] = {}  # what the clock made of the folds: as `with_splits` takes
 
     # -- before the race ------------------------------------------------------------------------
@@ -111,9 +114,21 @@ class Plan:
             raise self.too_small(need - left)
         return data, folds
 
+    def as_before(self, earlier: Earlier, data: RunData, folds: Folds) -> tuple[RunData, Folds]:
+        """The folds that an earlier run had."""
+        if isinstance(earlier, Interrupted):
+            self._resumes = earlier.bundle
+        fewer = earlier.start["fewer"]
+        return self.with_splits(data, **fewer) if fewer else (data, folds)
+
     def too_small(self, missing: float) -> ConfigError:
         """The error that names the least budget, `missing` seconds above this one."""
         least = math.ceil((self.budget.seconds or 0.0) + max(missing, 0.0) * 1.2 + 0.5)
+        if self._resumes is not None:
+            again = f"automl fit --resume {self._resumes} --more-time {least}s"
+            return ConfigError(
+                "The time left for the run had no room for a model.", hint=f"Go on with `{again}`."
+            )
         return ConfigError(
             f"A time budget of {self.budget.seconds:g} s is too small for this table: "
             "no model could be trained in it.",
@@ -165,7 +180,7 @@ class Plan:
     ) -> Race:
         """The race over portfolio and studies, ready to run."""
         self._data, goal = data, self._goal
-        refit = self.config.refit or folds.refit
+        self._refits = refit = self.config.refit or folds.refit
         size = data.size
         scorer = Scorer(
             goal.metric,
@@ -227,7 +242,8 @@ class Plan:
             self.budget.endable = bool(race.done)
             if self.budget.hurried and not told:
                 told = True
-                ledger.add("race", "ends with the best so far", "it was interrupted")
+                # A topic of its own, so that it is not among the lines that few see.
+                ledger.add("interrupt", "ends with the best so far", "once more stops at once")
             spent = self.budget.spent()
             if spent - shown < _BOARD_SECONDS and race.running:
                 return
@@ -278,6 +294,12 @@ class Plan:
         if self._goal.calibrate:
             seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
         return seconds
+
+    def grant_end(self) -> None:
+        """Leave at least the time for what comes after training, on a machine as slow as it is."""
+        if self.budget.limited and not self.budget.hurried and self._race is not None:
+            refit = self._refit_reserve() if self._refits and self._race.done else 0.0
+            self.budget.grant(self.reserve() + refit)
 
     def explain_seconds(self) -> float:
         """Seconds kept for the SHAP values."""

@@ -36,6 +36,8 @@ class FitResult:
     notes: what there was no time for.
     teacher: with `distil`, the blend that taught what ships: its "members", "score", "spread",
         "score_crossfitted" and "trees", and "student_trees"; None where a blend ships.
+    replay: of `automl.replay`, the bundle that was made again, how many member files it has, and
+        the names of those that differ: {"of", "files", "differing"}.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class FitResult:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
+    replay: dict[str, Any] | None = None
 
     @property
     def predictor(self) -> Predictor:

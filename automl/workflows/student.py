@@ -55,6 +55,7 @@ def teach(finish: Finish, blend: Choice) -> Taught | None:
         max_trees=finish.config.max_trees or race.rules.max_trees * len(finish.data.splits),
         last_only=finish.folds.refit,
         seconds_left=left if limited else lambda: float("inf"),
+        stops={} if finish.script is None else finish.script.student or {},
     )
     trials = [trial for trial in race.done if not trial.forgotten]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,18 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import automl
+from automl.budget import Budget
 from automl.errors import ConfigError
+from automl.search.crossval import FoldTrainer
 from automl.search.journal import read_journal
 from automl.workflows.show import show
 
-Start = Callable[..., "subprocess.Popen[str]"]
+Start = Callable[..., "Run"]
+CAP = 90.0  # seconds after which a test that waits is broken
 SLOW = json.dumps({"slope": 0.2, "trees": 6, "sleep": 0.03})
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
@@ -38,67 +44,89 @@ def work(tmp_path: Path, fake: str, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def start(work: Path) -> Iterator[Start]:
+def start(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts `automl` in a process group of its own, as a terminal does."""
-    processes = []
+    running = []
 
-    def run(*words: str) -> subprocess.Popen[str]:
-        processes.append(
-            subprocess.Popen(
+    def run(*words: str, table: str | None = None) -> Run:
+        said = tmp_path_factory.mktemp("said") / "stderr"
+        with said.open("wb") as file:
+            process = subprocess.Popen(
                 [sys.executable, "-m", "automl", *words],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+                stdin=subprocess.PIPE if table else subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
                 start_new_session=True,
             )
-        )
-        return processes[-1]
+        running.append(process)
+        if table:
+            assert process.stdin is not None
+            process.stdin.write(Path(table).read_bytes())
+            process.stdin.close()
+        return Run(process, said)
 
     yield run
-    for process in processes:
+    for process in running:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
-def fit(start: Start, *more: str) -> subprocess.Popen[str]:
+@dataclass
+class Run:
+    """A command that runs, and the file of what it says on stderr."""
+
+    process: subprocess.Popen[bytes]
+    said: Path
+
+    def ended(self) -> tuple[int, str]:
+        return self.process.wait(timeout=CAP), self.said.read_text(encoding="utf-8")
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait_said(self, text: str) -> None:
+        self.wait(lambda: text in self.said.read_text(encoding="utf-8"), f"{text!r} said")
+
+    def wait(self, happened: Callable[[], bool], what: str) -> None:
+        """Until it has happened; the cap only ends a test that would never end."""
+        end = time.monotonic() + CAP
+        while not happened():
+            in_time = self.process.poll() is None and time.monotonic() < end
+            assert in_time or happened(), f"never {what}: {self.said.read_text(encoding='utf-8')}"
+            time.sleep(0.01)
+
+    def wait_for(self, *names: str) -> None:
+        """Until the journal tells of these events in this order."""
+
+        def told() -> bool:
+            journal = Path("model.run/journal.jsonl")
+            left = list(names)
+            for event in read_journal(journal) if journal.exists() else []:
+                if left and event["event"] == left[0]:
+                    left.pop(0)
+            return not left
+
+        self.wait(told, f"{names} in the journal")
+
+    def wait_for_model(self) -> None:
+        """Until there is a model, and the run has looked at the board again since."""
+        self.wait_for("closed", "trial")
+
+
+def fit(start: Start, *more: str) -> Run:
     words = ("table.csv", "-t", "y", "--engines", "fake", "--folds", "3", "-o", "model")
     return start("fit", *words, *(more or ("--time-budget", "60s")))
-
-
-def wait_for(event: str, count: int, folder: str = "model.run") -> None:
-    """Until the journal tells of so many events."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        journal = Path(folder) / "journal.jsonl"
-        if (
-            journal.exists()
-            and journal.read_bytes().count(b'"event": "%b"' % event.encode()) >= count
-        ):
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no {count} events {event!r}")
-
-
-def wait_for_model() -> None:
-    """Until there is a model, and the run has noticed it."""
-    wait_for("closed", 1)
-    time.sleep(0.5)
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, said = process.communicate(timeout=120)
-    return process.returncode, said
 
 
 @posix
 def test_killed_run_is_resumed_without_the_data_argument(work: Path, start: Start) -> None:
     run = fit(start, "--trials", "10")
-    wait_for("fold", 8)
-    os.kill(run.pid, signal.SIGKILL)
-    ended(run)
+    run.wait_for(*["fold"] * 8)
+    run.send(signal.SIGKILL)
+    run.ended()
     before = read_journal(Path("model.run/journal.jsonl"))
     assert not Path("model").exists()
-    status, said = ended(start("fit", "--resume", "model"))
+    status, said = start("fit", "--resume", "model").ended()
     assert status == 0, said
     assert "Traceback" not in said
     assert not Path("model.run").exists()
@@ -118,9 +146,9 @@ def test_one_signal_ends_the_run_with_the_best_so_far(
     number: signal.Signals, work: Path, start: Start
 ) -> None:
     run = fit(start)
-    wait_for_model()
-    run.send_signal(number)
-    status, said = ended(run)
+    run.wait_for_model()
+    run.send(number)
+    status, said = run.ended()
     assert status == 0, said
     assert "ends with the best so far" in said
     assert not Path("model.run").exists()
@@ -133,37 +161,34 @@ def test_two_signals_stop_the_run_which_can_be_resumed(
     number: signal.Signals, status: int, work: Path, start: Start
 ) -> None:
     run = fit(start)
-    wait_for_model()
-    run.send_signal(number)
-    time.sleep(0.2)
-    run.send_signal(number)
-    found, said = ended(run)
+    run.wait_for_model()
+    run.send(number)
+    run.wait_said("ends with the best so far")
+    run.send(number)
+    found, said = run.ended()
     assert found == status, said
     assert f"Go on with `automl fit --resume {work / 'model'}`" in said
     assert not Path("model").exists()
-    status, said = ended(fit(start))
+    status, said = fit(start).ended()
     assert status == 2
     assert "can be resumed" in said
-    folds = Path("model.run/journal.jsonl").read_bytes().count(b'"event": "fold"')
     run = start("fit", "--resume", "model")
-    wait_for("fold", folds + 1)
-    time.sleep(0.5)
-    run.send_signal(signal.SIGTERM)
-    status, said = ended(run)
+    run.wait_for("resumed", "fold", "trial")
+    run.send(signal.SIGTERM)
+    status, said = run.ended()
     assert status == 0, said
 
 
 @posix
 def test_a_signal_before_any_model_leaves_nothing(work: Path, start: Start) -> None:
     run = fit(start)
-    end = time.monotonic() + 60
-    while not Path("model.run/lock").exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGTERM)
-    status, said = ended(run)
+    run.wait(Path("model.run/lock").exists, "locked")
+    run.send(signal.SIGTERM)
+    status, said = run.ended()
     assert status == 143, said
+    assert "no model yet" in said or "Hint" not in said  # it may not have begun to listen
     assert sorted(path.name for path in work.iterdir()) == ["table.csv"]
-    status, said = ended(start("fit", "--resume", "model"))
+    status, said = start("fit", "--resume", "model").ended()
     assert status == 2
     assert "nothing to resume" in said
 
@@ -173,34 +198,34 @@ def test_what_has_changed_is_named(
     work: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = fit(start, "--trials", "60", "--seed", "3")
-    wait_for("fold", 1)
-    status, said = ended(fit(start))
+    run.wait_for("fold")
+    status, said = fit(start).ended()
     assert status == 2
-    assert f"Another run is writing to '{work / 'model'}' (process {run.pid})" in said
-    os.kill(run.pid, signal.SIGKILL)
-    ended(run)
-    status, said = ended(start("fit", "--resume", "model", "--seed", "4"))
+    assert f"Another run is writing to '{work / 'model'}' (process {run.process.pid})" in said
+    run.send(signal.SIGKILL)
+    run.ended()
+    status, said = start("fit", "--resume", "model", "--seed", "4").ended()
     assert status == 2
     assert "--seed is 4, but was 3 in the run" in said
     table = Path("table.csv").read_text()
     Path("table.csv").write_text(table + "0.5,0.5,yes\n")
-    status, said = ended(start("fit", "--resume", "model"))
+    status, said = start("fit", "--resume", "model").ended()
     assert status == 2
     assert "table.csv' has changed since the run began" in said
     Path("moved.csv").write_text(table)
     monkeypatch.setenv("AUTOML_FAKE", json.dumps({"slope": 0.2}))
-    status, said = ended(start("fit", "moved.csv", "--resume", "model", "--seed", "3", "--quiet"))
+    status, said = start("fit", "moved.csv", "--resume", "model", "--seed", "3", "--quiet").ended()
     assert status == 0, said
 
 
 def test_run_is_shown_while_it_works_and_after_it_was_killed(work: Path, start: Start) -> None:
     run = fit(start, "--trials", "60")
-    wait_for("closed", 1)
+    run.wait_for("closed")
     (section,) = show("model")
     assert section.data["state"] == "running"
     assert section.data["finished trials"] >= 1
-    run.kill()
-    ended(run)
+    run.process.kill()
+    run.ended()
     summary, board, config = show("model", "all")
     assert summary.data["state"] == "interrupted"
     assert summary.data["go on with"] == f"automl fit --resume {work / 'model'}"
@@ -213,9 +238,93 @@ def test_run_is_shown_while_it_works_and_after_it_was_killed(work: Path, start: 
 
 def test_force_drops_an_interrupted_run(work: Path, start: Start) -> None:
     run = fit(start, "--trials", "50")
-    wait_for("fold", 3)
-    run.kill()
-    ended(run)
-    status, said = ended(fit(start, "--trials", "2", "--force"))
+    run.wait_for(*["fold"] * 3)
+    run.process.kill()
+    run.ended()
+    status, said = fit(start, "--trials", "2", "--force").ended()
     assert status == 0, said
     assert len(pd.read_csv("model/leaderboard.csv")) == 2
+
+
+@posix
+def test_a_run_from_stdin_says_that_it_cannot_be_resumed(work: Path, start: Start) -> None:
+    words = ("fit", "-", "-t", "y", "--engines", "fake", "--folds", "3", "-o", "model")
+    run = start(*words, "--trials", "50", table="table.csv")
+    run.wait_said("standard input is read once: this run cannot be resumed")
+    run.wait_for("fold")
+    run.send(signal.SIGKILL)
+    run.ended()
+    status, said = start("fit", "--resume", "model").ended()
+    assert status == 2
+    assert "There is nothing to resume: no interrupted run" in said
+    # Its folder is in nobody's way.
+    status, said = start(*words, "--trials", "2", table="table.csv").ended()
+    assert status == 0, said
+    assert sorted(path.name for path in work.iterdir()) == ["model", "table.csv"]
+
+
+@posix
+def test_a_kill_before_a_fold_is_nothing_to_resume(
+    work: Path, start: Start, orders: Callable[..., None]
+) -> None:
+    orders(slope=0.2, hang=1000.0)
+    run = fit(start)
+    run.wait_for("trial")
+    run.send(signal.SIGKILL)
+    run.ended()
+    orders(slope=0.2)
+    status, said = start("fit", "--resume", "model").ended()
+    assert status == 2
+    assert "There is nothing to resume" in said
+    status, said = fit(start, "--trials", "2").ended()  # no --force is needed
+    assert status == 0, said
+
+
+def test_a_slower_machine_still_ends_the_first_trial(
+    work: Path, orders: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading took all the time that was left, and each fold takes more than it would have had."""
+    train, folds = FoldTrainer.fit_fold, []
+
+    def killed(self: FoldTrainer, task: Any) -> Any:
+        if folds:
+            raise KeyboardInterrupt
+        folds.append(task)
+        return train(self, task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FoldTrainer, "fit_fold", killed)
+        options: Any = {"engines": ("fake",), "folds": 3, "time_budget": 9.0, "in_process": True}
+        orders(slope=0.2, trees=6)
+        with pytest.raises(KeyboardInterrupt):
+            automl.fit("table.csv", target="y", output="model", **options)
+    orders(slope=0.2, trees=6, sleep=0.1)
+    result = automl.resume("model", in_process=True, budget=Budget(9.0, already_spent=9.0))
+    assert result.seconds > 9.0 + 2 * 6 * 0.1
+    (row, *_) = result.leaderboard
+    assert (row["state"], row["folds_done"]) == ("done", 3)
+    (member,) = automl.load("model").members
+    assert {booster.booster.n_trees for booster in member.boosters} == {6}
+
+
+def test_no_room_to_resume_loses_nothing(
+    work: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fit(start, "--trials", "3")
+    run.wait_for("fold")
+    run.send(signal.SIGKILL)
+    run.ended()
+    left = {path: path.read_bytes() for path in Path("model.run/trials").rglob("*.json")}
+    write = Path.write_text
+
+    def full(self: Path, *args: Any, **options: Any) -> int:
+        if self.name == "run.json":
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return write(self, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(ConfigError, match=r"run\.json': No space left"):
+            automl.resume("model")
+    assert all(path.read_bytes() == content for path, content in left.items())
+    assert len(automl.resume("model", in_process=True).leaderboard) == 3

@@ -16,6 +16,7 @@ from automl.cli.console import Console
 from automl.cli.interrupts import Interrupts
 from automl.cli.text import clean, duration, number, score_text
 from automl.config import FitConfig
+from automl.forms import parse_duration
 from automl.settings import resolve
 
 if TYPE_CHECKING:
@@ -40,6 +41,17 @@ _TOP_COLUMNS = 5
     metavar="OUTPUT",
     help="Go on with the interrupted run to OUTPUT in what is left of its time",
 )
+@click.option(
+    "--more-time",
+    metavar="TIME",
+    help="With --resume: so much more time, also for a run that has ended",
+)
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE",
+    help="Do again what the run to BUNDLE did, to the bit, without a clock",
+)
 @click.option("--show-config", is_flag=True, help="Print the settings in effect and leave")
 @options.json_option
 @options.console_options
@@ -47,6 +59,8 @@ def command(
     data: str | None,
     file: Path | None,
     resume: Path | None,
+    more_time: str | None,
+    replay: Path | None,
     show_config: bool,
     as_json: bool,
     console: Console,
@@ -58,17 +72,26 @@ def command(
     the model, its explanations and the record of the run. Settings come from the command line,
     AUTOML_* variables, the --config file, the preset and the defaults, in this order.
 
-    Ctrl-C ends the run with the best so far; a second one stops it, and --resume goes on.
+    Ctrl-C ends the run with the best so far; a second one stops it, and --resume goes on. A run
+    that has ended goes on with --resume and --more-time, and its model never gets worse.
 
     \b
     Example:
         automl fit data.csv --target y --time-budget 60s
     """
     typed = options.given_settings(click.get_current_context())
+    if more_time is not None and resume is None:
+        raise click.UsageError("--more-time goes with --resume OUTPUT.")
+    if resume is not None and replay is not None:
+        raise click.UsageError("--resume and --replay exclude each other.")
+    earlier = "--resume" if resume is not None else "--replay"
+    if (resume or replay) and (file is not None or show_config):
+        raise click.UsageError(f"{earlier} has its settings from the run that it names.")
     if resume is not None:
-        if file is not None or show_config:
-            raise click.UsageError("--resume has its settings from the run it goes on with.")
-        result = _resumed(resume, data, typed, console)
+        seconds = None if more_time is None else parse_duration(more_time)
+        result = _resumed(resume, data, seconds, typed, console)
+    elif replay is not None:
+        result = _replayed(replay, data, typed, console)
     else:
         if data is None:
             raise click.UsageError("Missing argument 'DATA'.")
@@ -96,17 +119,34 @@ def _fitted(
 
 
 def _resumed(
-    output: Path, data: str | None, typed: Mapping[str, Any], console: Console
+    output: Path,
+    data: str | None,
+    more_time: float | None,
+    typed: Mapping[str, Any],
+    console: Console,
 ) -> FitResult:
     from automl.budget import process_age
+    from automl.workflows.extend import unfinished_or_finished
     from automl.workflows.fit import resume
-    from automl.workflows.resume import Interrupted
 
-    earlier = Interrupted.read(output)
+    earlier = unfinished_or_finished(output, more_time)
     earlier.check_settings(typed)
     budget = earlier.budget(already_spent=process_age())
     with Interrupts(budget):
         return resume(earlier, data=data, budget=budget, progress=console)
+
+
+def _replayed(
+    run: Path, data: str | None, typed: Mapping[str, Any], console: Console
+) -> FitResult:
+    from automl.workflows.fit import replay
+    from automl.workflows.replay import OWN, Replayed
+
+    earlier = Replayed.read(run)
+    earlier.check_settings({name: value for name, value in typed.items() if name not in OWN})
+    own = {name: value for name, value in typed.items() if name in OWN}
+    config, _ = resolve({"target": earlier.config.target, **own}, {}, None)
+    return replay(earlier, data=data, config=config, progress=console)
 
 
 def _show(
@@ -146,6 +186,7 @@ def _tell(console: Console, result: FitResult) -> None:
         *_validation_facts(result),
         *_model_facts(result),
         ("time", _time_text(result)),
+        *_replay_facts(result),
         *(("note" if i == 0 else "", note) for i, note in enumerate(result.notes)),
         ("files", _files_text(path)),
     ]
@@ -192,7 +233,20 @@ def _time_text(result: FitResult) -> str:
     if result.reproducible:
         return text
     why = "interrupted or resumed" if result.budget is None else "ended by the clock"
-    return f"{text}; {why}, so not reproducible"
+    again = f"`automl fit --replay {quoted(str(_near(result.path)))}`"
+    return f"{text}; {why}, {again} repeats it"
+
+
+def _replay_facts(result: FitResult) -> list[tuple[str, str]]:
+    if result.replay is None:
+        return []
+    run, n_files = _near(Path(result.replay["of"])), result.replay["files"]
+    differing = result.replay["differing"]
+    if not differing:
+        return [("replay", f"all {n_files} member files are those of {run}, to the bit")]
+    first = differing[0]
+    text = f"{len(differing)} of {n_files} member files differ from those of {run}: {first}"
+    return [("replay", f"{text}{', …' if len(differing) > 1 else ''}")]
 
 
 def _files_text(path: Path) -> str:

@@ -1,0 +1,113 @@
+"""Writes what a run has found as its bundle: the model, its record, what it keeps of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from automl.metrics._evaluate import evaluate_all
+from automl.model.bundle import MemberFiles, install_bundle, write_bundle
+from automl.model.explain import Importance
+from automl.model.manifest import RUN
+from automl.search.select import Choice
+from automl.workflows import result as files
+from automl.workflows.kept import kept_files, lay
+from automl.workflows.output import JOURNAL, SETTINGS, settings_bytes
+from automl.workflows.result import FitResult
+
+if TYPE_CHECKING:
+    from automl.workflows.finish import Finish
+
+
+def pack(
+    finish: Finish,
+    outcome: FitResult,
+    choice: Choice,
+    members: Sequence[MemberFiles],
+    importance: Importance | None,
+    *,
+    blend: Mapping[str, float],
+) -> None:
+    """Write the bundle and put it in its place.
+
+    blend: weights of the trials that ship, or that taught what ships.
+    """
+    run, source = finish.run, finish.source
+    bagged = all(
+        path.parent.parent == run.trials for member in members for path, _ in member.boosters
+    )
+    trials = [trial for trial in finish.race.done if not trial.forgotten]
+    lay(kept_files(trials, blend, bagged=bagged), run.staging)
+    extras: dict[str, Any] = {
+        "leaderboard.csv": files.leaderboard_csv(outcome.leaderboard),
+        "ledger.jsonl": files.ledger_lines(finish.ledger.decisions),
+        "metrics.json": json.dumps(_metrics(finish, outcome, choice), indent=1).encode(),
+        RUN + JOURNAL: run.journal,
+        RUN + SETTINGS: settings_bytes(source.path, source.config, source.origins, bagged=bagged),
+    }
+    if importance is not None:
+        text = json.dumps(importance.to_json(), indent=1)
+        extras["explanations/global.json"] = text.encode()
+    write_bundle(
+        run.staging,
+        facts=_facts(finish, outcome),
+        schema=finish.table.schema,
+        preprocessor=finish.preprocessor,
+        members=members,
+        link=choice.link,
+        threshold=choice.threshold,
+        extras=extras,
+    )
+    install_bundle(run.staging, run.bundle, force=run.force)
+
+
+def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, Any]:
+    y, weight = finish.race.scorer.truth()
+    task = finish.goal.task
+    every = evaluate_all(
+        task,
+        y,
+        choice.link.predict(choice.pooled),
+        weight,
+        threshold=0.5 if choice.threshold is None else choice.threshold,
+    )
+    return {
+        "metric": outcome.metric,
+        "score": outcome.score,
+        "spread": outcome.spread,
+        "score_crossfitted": outcome.score_crossfitted,
+        "teacher": outcome.teacher,
+        "fold_scores": outcome.fold_scores,
+        "baseline": outcome.baseline,
+        "engine_scores": outcome.engine_scores,
+        "failed": files.failed(finish.race.trials),
+        "out_of_fold": every,
+        "validation": finish.folds.scheme,
+        "n_splits": len(finish.folds.splits),
+        "seconds": outcome.seconds if finish.plan.budget.limited else None,
+        "cpu": finish.race.cpu.to_json() if finish.plan.budget.limited else None,
+    }
+
+
+def _facts(finish: Finish, outcome: FitResult) -> dict[str, Any]:
+    target = finish.table.target
+    return {
+        "task": target.task.value,
+        "target": target.name,
+        "classes": list(target.classes),
+        "positive": target.positive,
+        "metric": finish.goal.metric.name,
+        "seed": finish.config.seed,
+        "data": {
+            "name": finish.table.name,
+            "digest": finish.table.digest,
+            "n_rows": finish.table.n_rows,
+        },
+        "config": finish.config.to_json(),
+        "origins": dict(finish.source.origins),
+        "reproducible": outcome.reproducible,
+        "not_done": outcome.notes,
+        "threads": finish.data.threads,
+        "versions": files.versions(),
+    }
