@@ -109,7 +109,8 @@ class Forest:
         for feature in np.unique(trees.feature).tolist():
             points, table = _table(feature, trees, masks, base.dtype, set_is_left)
             columns.append(_Column(feature, points, len(table)))
-            tables.append(table[:, used] & self.whole)
+            # In rows: `take` would copy the whole of what lies otherwise in memory.
+            tables.append(np.ascontiguousarray(table[:, used]) & self.whole)
         self.columns = tuple(columns)
         self._tables = _joined(tables)
         self._ends = np.searchsorted(outputs[used], np.arange(len(base)), side="right")
