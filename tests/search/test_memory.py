@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,8 +19,9 @@ from automl.search.executors.inline import InlineExecutor
 from automl.search.memory import MIB, Use, memory_limit, usable_memory, use_of
 from automl.search.needs import Needs
 from automl.search.portfolio import Candidate
+from automl.search.store import RunData
 from automl.workflows import memory as plans
-from automl.workflows.memory import MemoryPlan, rows_within
+from automl.workflows.memory import MemoryPlan, rows_within, within_memory
 
 GIB = 1 << 30
 
@@ -126,6 +128,34 @@ def test_fewer_workers_where_two_folds_do_not_fit(monkeypatch: pytest.MonkeyPatc
     assert "too small for this table" in none.too_small(data, entries).message
     least = int(str(none.too_small(data, entries).hint).split()[4].rstrip("M,")) * MIB
     assert plan_of(least).settle(data, entries)
+
+
+def test_holdout_takes_the_place_of_folds_where_their_rows_do_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Needs, "fold", lambda self, engine, recipe, params: 30 * MIB)
+    many, entries = make_data(n=200_000, folds=10), candidates({})
+    one = replace(many, splits=many.splits[:1])
+
+    class Splits:
+        """As much of a `Plan` as is asked for."""
+
+        def portfolio(self, data: RunData) -> tuple[Candidate, ...]:
+            return entries
+
+        def with_splits(self, data: RunData, reason: str, *, holdout: float) -> tuple[Any, Any]:
+            assert (reason, holdout) == ("The memory has no room for folds.", 0.2)
+            return one, "holdout"
+
+    least = 30 * MIB - int(1.03 * plan_of(0)._room(one, 1)) + 4 * MIB
+    fixed = plan_of(least)
+    with pytest.raises(ConfigError, match="too small for this table"):
+        within_memory(fixed, Splits(), many, "folds", may_split=False)  # type: ignore[arg-type]
+    free = plan_of(least)
+    found = within_memory(free, Splits(), many, "folds", may_split=True)  # type: ignore[arg-type]
+    assert found == (one, "holdout")
+    assert [d.decision for d in free.ledger.decisions] == ["one holdout instead of folds"]
+    assert free.short
 
 
 def test_what_does_not_fit_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
