@@ -103,7 +103,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("TMPDIR", "TEMP", "TMP"):
         monkeypatch.setenv(variable, str(tmp_path / "tmp"))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    for name in [name for name in os.environ if name.startswith("AUTOML_")]:
+    for name in {name for name in os.environ if name.startswith("AUTOML_")} - {"AUTOML_STATE"}:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
