@@ -121,6 +121,17 @@ def test_written_tables(tmp_path, rows, delimiter, end, quoting, encoding):
     assert_equal(path)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "marks"),
+    [(None, 1), (None, 2), ("utf-8", 0), ("utf-8", 1), ("utf-16", 1), ("utf-16-le", 1)],
+)
+def test_a_byte_order_mark_moves_no_row(tmp_path, encoding, marks):
+    path = tmp_path / "t.csv"
+    path.write_bytes(("\ufeff" * marks + "name\nab\ncd\n").encode(encoding or "utf-8"))
+    table = read(path, options=ReadOptions(encoding=encoding))
+    assert (table.headers, cells_of(table)) == (("name",), [["ab"], ["cd"]])
+
+
 @pytest.mark.parametrize("seed", [0])
 def test_hostile_tables(tmp_path, seed):
     agree(tmp_path, seed, 300)

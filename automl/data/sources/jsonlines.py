@@ -228,7 +228,7 @@ def _table(lines: Lines, numbers: Sequence[int], kinds: Kinds, name: str) -> Any
         try:
             columns.append(pa.array(cells, _ARROW.get(kind, pa.string())))
         except UnicodeEncodeError as error:
-            raise _no_unicode(f"A cell in column {column!r} of {name}") from error
+            raise _no_unicode(f"Column {column!r} of {name} has a cell that") from error
     return pa.table(columns, names=list(kinds))
 
 
