@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import automl
 from automl import plugins
 
 HERE = Path(__file__).parent
@@ -40,7 +42,9 @@ def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fake(fake_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of the fake engine, found here and by worker processes as a plug-in is."""
     monkeypatch.syspath_prepend(fake_package)
-    monkeypatch.setenv("PYTHONPATH", str(fake_package))
+    # The processes that tests start must find the automl that the tests have imported.
+    root = Path(automl.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(fake_package), str(root)]))
     importlib.invalidate_caches()
     plugins.names.cache_clear()
     yield "fake"

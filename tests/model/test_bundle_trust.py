@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from bomb import pickled
 
+import automl
 from automl.cli.main import main
 from automl.data.read import read_table
 from automl.errors import BundleError, ConfigError
@@ -195,7 +196,8 @@ def test_whatever_native_code_does_is_a_bundle_error(bundle, tmp_path, monkeypat
     (plugin / "evil.py").write_text(EVIL, encoding="utf-8")
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n")
     (facts / "entry_points.txt").write_text("[automl.engines]\nevil = evil\n")
-    monkeypatch.setenv("PYTHONPATH", str(plugin))
+    root = Path(automl.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(plugin), str(root)]))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(apart, "_CPU_SECONDS", 3.0)
     monkeypatch.setattr(apart, "_WALL_SECONDS", 0.0 if "sleep" in code else 300.0)
