@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import automl
 from automl import plugins
 
 HERE = Path(__file__).parent
@@ -41,7 +42,9 @@ def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fake(fake_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of the fake engine, found here and by worker processes as a plug-in is."""
     monkeypatch.syspath_prepend(fake_package)
-    monkeypatch.setenv("PYTHONPATH", str(fake_package), prepend=os.pathsep)
+    # The processes that tests start must find the automl that the tests have imported.
+    paths = [str(fake_package), str(Path(automl.__file__).parents[1])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths), prepend=os.pathsep)
     importlib.invalidate_caches()
     plugins.names.cache_clear()
     yield "fake"

@@ -66,12 +66,20 @@ def parse_json(raw: bytes, path: Path) -> Any:
             hint="No version of automl writes that; use an intact copy.",
         )
     try:
-        return json.loads(raw.decode("utf-8"))
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise BundleError(
             f"'{path}' is not complete JSON ({error}).",
             hint="The file was cut off or changed; copy the bundle again.",
         ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; what a key means that is there twice, no two programs agree on."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice in one object")
+    return found
 
 
 def _depth(raw: bytes) -> int:

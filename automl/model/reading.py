@@ -49,7 +49,10 @@ def read_predictor(manifest: Manifest) -> Predictor:
         task, classes = Task(data["task"]), tuple(str(label) for label in data["classes"])
         link = Link.from_json(data["link"])
         threshold = None if data["threshold"] is None else float(data["threshold"])
-        target, metric, places = str(data["target"]), str(data["metric"]), list(data["members"])
+        target, metric, places = str(data["target"]), str(data["metric"]), data["members"]
+        if not isinstance(places, list):
+            raise TypeError("'members' must be a list")
+        _check_written(target, *classes)
         _check_facts(task, classes, link, threshold)
     from automl.features.preprocess import Preprocessor
 
@@ -110,10 +113,17 @@ def _check_facts(
         raise ValueError(f"the threshold cannot be {threshold}")
 
 
+def _check_written(*texts: str) -> None:
+    """Raise ValueError for a text that no file of predictions can hold: half a surrogate pair."""
+    for text in texts:
+        text.encode("utf-8")
+
+
 def _schema(data: Any) -> Schema:
     schema = Schema.from_json(data)
     for i, column in enumerate(schema.columns):
         _check_column(column, Fields.of(column.to_json(), f"columns[{i}]"))
+    _check_written(*schema.names, *(column.header for column in schema.columns))
     if len(set(schema.names)) != len(schema.columns):
         raise ValueError("two columns have one name")
     return schema

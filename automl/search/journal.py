@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from automl.search.events import Checked
+
 
 class Journal:
     """Appends events of one run; each is flushed and synced before `write` returns.
@@ -34,13 +36,21 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """The events of a journal in order; a last line cut by a crash is left out."""
-    events = []
+    """The events of a journal in order; a last line cut by a crash is left out.
+
+    Raises FileNotFoundError, and ValueError naming the first line that no run has written.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a plain file")
+    events, checked = [], Checked()
     with path.open(encoding="utf-8", newline="\n") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if not line.endswith("\n"):
                 break
-            events.append(json.loads(line))
+            try:
+                events.append(checked.take(json.loads(line)))
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"line {number}: {error}") from None
     return events
 
 

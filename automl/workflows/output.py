@@ -18,6 +18,7 @@ from automl.model.manifest import json_bytes, write_durably
 from automl.workflows._lock import FolderLock
 
 _MARK, LOCK, SETTINGS, JOURNAL = "run.json", "lock", "settings.json", "journal.jsonl"
+_OWNER = "run-folder"  # in the store: whose it is, since a run folder may name any place
 _KEPT = frozenset({_MARK, LOCK, SETTINGS, JOURNAL, "trials"})
 _SUFFIXES = {".gz", ".zst", ".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl"}
 
@@ -141,7 +142,7 @@ class RunFolder:
     def _begin(self) -> None:
         """Settle down in the locked folder, which may hold what a dead run left."""
         left = Path(str(self._mark().get("store")))
-        if left.name.startswith("automl-"):
+        if _owner(left) == str(self.path.absolute()):
             shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
         if self._resume:
             put_back(self.bundle)
@@ -151,6 +152,7 @@ class RunFolder:
         if self._temp_dir is not None:
             self._make(Path(self._temp_dir).absolute())
             self.store = Path(tempfile.mkdtemp(prefix="automl-", dir=self._temp_dir))
+            (self.store / _OWNER).write_text(str(self.path.absolute()), encoding="utf-8")
         mark = {"pid": os.getpid(), "store": str(self.store.absolute())}
         (self.path / _MARK).write_text(json.dumps(mark), encoding="utf-8")
 
@@ -201,12 +203,24 @@ def run_folder(bundle: Path) -> Path:
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:
-    """What `RunFolder.record` wrote: {"data", "config", "origins"}; None if it is not there."""
-    try:
-        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """What `RunFolder.record` wrote: {"data", "config", "origins"}; None if it is not there.
+
+    Raises ConfigError if no run can have written it.
+    """
+    path = folder / SETTINGS
+    if not path.is_file():
         return None
-    return found if isinstance(found, dict) else None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        found = None
+    parts = found if isinstance(found, dict) else {}
+    config, origins = parts.get("config"), parts.get("origins")
+    if isinstance(config, dict) and isinstance(origins, dict) and "data" in parts:
+        return parts
+    raise ConfigError(
+        f"The settings '{path}' of the run are damaged.", hint="Start the run again, with --force."
+    )
 
 
 def settings_bytes(
@@ -220,6 +234,8 @@ def settings_bytes(
 
 def has_folds(journal: Path) -> bool:
     """Whether a journal tells of a trained fold."""
+    if not journal.is_file():  # a pipe would be waited for
+        return False
     try:
         with journal.open("rb") as lines:
             return any(line.startswith(b'{"event": "fold"') for line in lines)
@@ -244,6 +260,14 @@ def default_output(data: Any) -> str:
     while path.suffix.lower() in _SUFFIXES:
         path = path.with_suffix("")
     return f"{path.name}-model"
+
+
+def _owner(store: Path) -> str | None:
+    """The run folder of this store; None if it is none."""
+    try:
+        return (store / _OWNER).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def _drop(place: Path) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 import pytest
 
+import automl
 from automl.cli.main import main
 
 # The shortest fit there is; -q leaves warnings and the error alone on stderr.
@@ -103,7 +104,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("TMPDIR", "TEMP", "TMP"):
         monkeypatch.setenv(variable, str(tmp_path / "tmp"))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    for name in [name for name in os.environ if name.startswith("AUTOML_")]:
+    for name in {name for name in os.environ if name.startswith("AUTOML_")} - {"AUTOML_STATE"}:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -592,7 +593,8 @@ def no_openmp(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "raise OSError('libgomp.so.1: cannot open shared object file: No such file')\n",
         encoding="utf-8",
     )
-    return {"PYTHONPATH": str(folder)}
+    root = Path(automl.__file__).parents[1]
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(root)])}
 
 
 CURE = re.compile(r"Hint: Install the OpenMP runtime: .*apt-get install libgomp1")

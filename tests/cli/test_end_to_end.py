@@ -74,7 +74,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, and no settings from outside."""
-    for name in [name for name in os.environ if name.startswith("AUTOML_")]:
+    for name in {name for name in os.environ if name.startswith("AUTOML_")} - {"AUTOML_STATE"}:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path

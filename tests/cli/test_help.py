@@ -159,7 +159,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     module = ModuleType("automl.workflows.fit")
     module.fit = fit  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "automl.workflows.fit", module)
-    for name in [name for name in os.environ if name.startswith("AUTOML_")]:
+    for name in {name for name in os.environ if name.startswith("AUTOML_")} - {"AUTOML_STATE"}:
         monkeypatch.delenv(name)
     return state
 

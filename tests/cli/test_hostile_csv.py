@@ -20,9 +20,13 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
+import automl
+
 ROOT = Path(__file__).parents[1]
 LONGEST = 10.0  # CPU seconds
 MEMORY = 1 << 30
+NAMED = ("utf-8", "utf-16-le", "utf-7", "cp1252", "unicode_escape", "shift_jis", "utf-32")
+ENCODINGS = [()] * 20 + [("--encoding", name) for name in NAMED]
 
 
 def seeds() -> list[bytes]:
@@ -62,6 +66,7 @@ def fuzz(bundle: str, seed: int, n: int, folder: Path) -> dict[str, object]:
         path = folder / "t.csv"
         path.write_bytes(hostile(rng, known))
         mode = rng.choice([(), ("--keep", "all"), ("--strict",), *[("--lenient",)] * 5])
+        mode = (*mode, *rng.choice(ENCODINGS))
         report = ("--validation-report", str(folder / "report.json"))
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         started = time.process_time()  # whatever else the machine does
@@ -94,7 +99,8 @@ def obeyed(character: str) -> bool:
 
 
 def run_apart(bundle: Path, seed: int, n: int, timeout: float) -> dict[str, object]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    places = [str(ROOT), str(Path(automl.__file__).parents[1])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     done = subprocess.run(
         [sys.executable, __file__, str(bundle), str(seed), str(n)],
         capture_output=True,

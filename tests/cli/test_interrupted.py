@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from bomb import as_array, pickled
 
 import automl
 from automl.budget import Budget
+from automl.cli.main import main
 from automl.errors import ConfigError
 from automl.search.crossval import FoldTrainer
 from automl.search.journal import read_journal
+from automl.workflows.output import RunFolder
 from automl.workflows.show import show
 
 Start = Callable[..., "Run"]
@@ -138,6 +142,67 @@ def test_killed_run_is_resumed_without_the_data_argument(work: Path, start: Star
     board = pd.read_csv("model/leaderboard.csv")
     assert len(board) == 10
     assert len(automl.load("model").predict(pd.read_csv("table.csv"))) == 120
+
+
+@posix
+def test_pickles_in_a_run_folder_are_never_run(
+    work: Path, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canary = work / "canary"
+    bomb, array = pickled(canary), as_array(canary)
+    run = fit(start, "--trials", "4", "--folds", "3")
+    wait_for("closed", 1)
+    wait_for("fold", 5)
+    os.kill(run.pid, signal.SIGKILL)
+    ended(run)
+    shutil.copytree("model.run", "kept")
+    for name in ("journal.jsonl", "settings.json"):
+        Path("model.run", name).write_bytes(bomb)
+        assert main(["show", "model", "all"]) == 2
+        assert main(["fit", "--resume", "model"]) == 2
+        assert "damaged" in capsys.readouterr().err
+        shutil.rmtree("model.run")
+        shutil.copytree("kept", "model.run")
+    Path("model.run", "run.json").write_bytes(bomb)
+    trained = [path for path in Path("model.run/trials").rglob("*") if path.is_file()]
+    assert {path.suffix for path in trained} > {".npy"}
+    for path in trained:
+        if path.suffix == ".npy":
+            path.write_bytes(array)
+        elif path.parent.name != "0000":  # that trial is whole, so its margins are read
+            path.write_bytes(bomb)
+    status, said = ended(start("fit", "--resume", "model"))
+    assert status == 0, said
+    assert "Traceback" not in said
+    assert main(["fit", "table.csv", "-t", "y", "--config", "kept/pickle"]) == 2
+    Path("kept/pickle").write_bytes(bomb)
+    assert main(["fit", "table.csv", "-t", "y", "--config", "kept/pickle"]) == 2
+    assert main(["fit", "kept/pickle", "-t", "y"]) == 2
+    assert main(["predict", "model", "kept/pickle"]) == 2
+    assert not canary.exists()
+
+
+@posix
+def test_a_run_folder_cannot_have_other_folders_removed(work: Path) -> None:
+    precious = work / "automl-data"
+    precious.mkdir()
+    (work / "model.run").mkdir()
+    (work / "model.run" / "lock").touch()
+    mark = json.dumps({"pid": 1, "store": str(precious)})
+    (work / "model.run" / "run.json").write_text(mark, encoding="utf-8")
+    with RunFolder(work / "model", str(work / "fast")) as run:
+        store = run.store
+        assert store.exists()
+        mark = (run.path / "run.json").read_text(encoding="utf-8")
+    assert precious.exists()
+    assert not store.exists()
+    # What a run that was killed has left is removed by the next one.
+    store.mkdir(parents=True)
+    (store / "run-folder").write_text(str(run.path), encoding="utf-8")
+    run.path.mkdir()
+    (run.path / "run.json").write_text(mark, encoding="utf-8")
+    with RunFolder(work / "model", None):
+        assert not store.exists()
 
 
 @posix

@@ -12,7 +12,7 @@ from hostile import hostile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from automl.data.read import ReadOptions, read_chunks
+from automl.data.read import ReadOptions, Table, read, read_chunks
 from automl.data.sources._dialect import Dialect, find_dialect
 from automl.data.sources._origin import Origin
 from automl.data.sources._text import read_text
@@ -29,12 +29,21 @@ PLAIN = (
 
 
 def accepted(path: Path) -> list[list[str]] | None:
-    """The cells of the file, or None if it is refused."""
+    """The cells of the file, or None if it is refused; whole and in chunks it must be the same."""
+    chunks = read_chunks(path, options=OPTIONS, chunk_rows=7)
     try:
-        tables = list(read_chunks(path, options=OPTIONS, chunk_rows=7))
+        rows = [row for table in chunks for row in cells_of(table)]
     except AutoMLError:
+        with pytest.raises(AutoMLError, match=r"."):
+            read(path, options=OPTIONS)
         return None
-    rows = [row for table in tables for row in table.frame.to_numpy(dtype=object).tolist()]
+    names = frozenset(next(read_chunks(path, options=OPTIONS)).frame.columns)
+    assert cells_of(read(path, options=OPTIONS, text=names)) == rows
+    return rows
+
+
+def cells_of(table: Table) -> list[list[str]]:
+    rows = table.frame.to_numpy(dtype=object).tolist()
     return [["" if cell != cell else cell for cell in row] for row in rows]  # noqa: PLR0124 - NaN
 
 
@@ -43,8 +52,10 @@ def by_csv_module(path: Path) -> list[list[str]]:
     with Origin(path) as origin:
         text = read_text(origin)
         dialect = find_dialect(text, OPTIONS)
-        with text.open_utf8(dialect.start) as stream:
-            body = stream.read().decode("utf-8")
+        with text.open() as stream:
+            for _ in range(dialect.lines):
+                stream.readline()
+            body = stream.read()
     # A byte order mark before the first row is no cell's text.
     lines = io.StringIO(body.removeprefix("\ufeff"), newline="")
     reader = csv.reader(
@@ -61,6 +72,7 @@ def by_csv_module(path: Path) -> list[list[str]]:
         and not body.rstrip(" \t\r\n")[-1:]
     ):
         rows.pop()
+    assert not any(cell for row in rows for cell in row[dialect.n_columns :])
     return [row[: dialect.n_columns] for row in rows]
 
 
@@ -107,6 +119,17 @@ def test_written_tables(tmp_path, rows, delimiter, end, quoting, encoding):
         writer = csv.writer(stream, delimiter=delimiter, lineterminator=end, quoting=quoting)
         writer.writerows([names, *rows])
     assert_equal(path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "marks"),
+    [(None, 1), (None, 2), ("utf-8", 0), ("utf-8", 1), ("utf-16", 1), ("utf-16-le", 1)],
+)
+def test_a_byte_order_mark_moves_no_row(tmp_path, encoding, marks):
+    path = tmp_path / "t.csv"
+    path.write_bytes(("\ufeff" * marks + "name\nab\ncd\n").encode(encoding or "utf-8"))
+    table = read(path, options=ReadOptions(encoding=encoding))
+    assert (table.headers, cells_of(table)) == (("name",), [["ab"], ["cd"]])
 
 
 @pytest.mark.parametrize("seed", [0])

@@ -285,10 +285,38 @@ def test_typed_files_without_rows(refused):
         ('{"a": 1}\n{"a": [1]}\n', "Column 'a'"),
         ('{"a": "x"}\n{"a": "\\ud83d", "a": "y"}\n{"a": "\\ud83d"}\n', "Column 'a'"),
         ("\n\n", "0 rows"),
+        ('{"a": 1}\n' + '{"a":' * 10**5 + "1" + "}" * 10**5, "line 2 is not valid JSON"),
+        ('{"a": ' + "[" * 300 + "]" * 300 + "}", "Column 'a'"),
+        ('{"\\ud83d": 1}\n', "A key of"),
     ],
 )
 def test_json_lines_that_are_wrong(refused, content, words):
     assert words in refused(content, "t.jsonl").message
+
+
+def test_brackets_in_a_text_are_no_depth(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": "' + "[{" * 10**4 + '"}\n{"a": "x"}\n', encoding="utf-8")
+    assert list(read(path).frame["a"]) == ["[{" * 10**4, "x"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "unicode_escape"])
+def test_half_of_a_surrogate_pair(refused, encoding):
+    cell = "+2AA-" if encoding == "utf-7" else "\\ud800"
+    error = refused(f"a,b\n1,2\n3,{cell}\n", encoding=encoding)
+    assert "half of a surrogate pair in line 3" in error.message
+
+
+def test_the_old_feather_format(refused):
+    assert "old version 1" in refused(b"FEA1" + bytes(99), "t.feather").message
+
+
+def test_rows_without_columns(refused):
+    table = pa.table({"a": [1] * 200}).drop_columns(["a"])
+    file = io.BytesIO()
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_batch(pa.record_batch({"a": [1] * 200}).select([]))
+    assert "0 columns" in refused(file.getvalue(), "t.arrow").message
 
 
 def test_a_broken_letter_in_utf8_is_no_other_encoding(refused):

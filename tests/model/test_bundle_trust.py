@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bomb import pickled
 
+import automl
 from automl.cli.main import main
 from automl.data.read import read_table
 from automl.errors import BundleError, ConfigError
@@ -195,7 +196,8 @@ def test_whatever_native_code_does_is_a_bundle_error(bundle, tmp_path, monkeypat
     (plugin / "evil.py").write_text(EVIL, encoding="utf-8")
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n")
     (facts / "entry_points.txt").write_text("[automl.engines]\nevil = evil\n")
-    monkeypatch.setenv("PYTHONPATH", str(plugin))
+    root = Path(automl.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(plugin), str(root)]))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(apart, "_CPU_SECONDS", 3.0)
     monkeypatch.setattr(apart, "_WALL_SECONDS", 0.0 if "sleep" in code else 300.0)
@@ -222,26 +224,13 @@ def test_modules_beside_the_bundle_are_not_imported(bundle, tmp_path, monkeypatc
 # No code
 
 
-class Bomb:
-    """A pickle that makes a file when it is read."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
 NAMES = [p.relative_to(FORMATS[0]).as_posix() for p in FORMATS[0].rglob("*") if p.is_file()]
 
 
 @pytest.mark.parametrize("fits", [False, True], ids=["damage", "signed"])
 def test_a_pickle_in_any_place_is_never_run(bundle, tmp_path, fits, monkeypatch, capsys):
     canary = tmp_path / "canary"
-    bomb = pickle.dumps(Bomb(canary))
-    pickle.loads(bomb)
-    assert canary.exists(), "the bomb works"
-    canary.unlink()
+    bomb = pickled(canary)
     kept = {name: (bundle / name).read_bytes() for name in NAMES}
     monkeypatch.setattr(apart.subprocess, "run", _in_this_process)
     rows = str(STORED / "format-1.rows.csv")
@@ -255,6 +244,8 @@ def test_a_pickle_in_any_place_is_never_run(bundle, tmp_path, fits, monkeypatch,
                 ["verify", str(bundle)],
                 ["show", str(bundle), "all"],
                 ["predict", str(bundle), rows],
+                ["evaluate", str(bundle), rows],
+                ["explain", str(bundle), rows],
             )
         ]
         assert set(statuses) <= {0, 2}, name

@@ -12,12 +12,12 @@ from sklearn import metrics as sk
 from automl.cli.main import main
 from automl.data.cells import read_cells
 from automl.errors import ConfigError, DataError
+from automl.metrics._interval import bootstrap_interval
 from automl.metrics._lookup import get_metric, metrics_for
 from automl.model.bundle import load_bundle
 from automl.task import Task
 from automl.workflows.evaluate import (
     EvaluateOptions,
-    bootstrap_interval,
     evaluate,
     label_indices,
 )

@@ -20,6 +20,7 @@ NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "vertical bar", " ": "space"}
 # What Excel writes, and wants, in the first line of a file with another delimiter than its own.
 _SEPARATOR_LINE = re.compile(r'("?)sep=(.)\1,*', re.IGNORECASE)
+_MARK = "\ufeff"
 _SAMPLE_CHARACTERS = 1 << 18
 _SAMPLE_LIMIT = 1 << 26
 _SAMPLE_RECORDS = 500
@@ -120,7 +121,7 @@ class _Fit:
 
 
 def _find(text: Text, options: ReadOptions) -> Dialect:
-    lines, complete = _sample(text)
+    lines, complete, mark = _sample(text)
     skipped, declared = _preamble(lines)
     delimiter = options.delimiter or declared
     known = (delimiter,) if delimiter else DELIMITERS
@@ -140,11 +141,15 @@ def _find(text: Text, options: ReadOptions) -> Dialect:
     elif skipped:
         preamble = (f"skipped {skipped} line{'s' * (skipped > 1)} before the table",)
     is_data = _first_is_data(found, options)
-    return _with_header(found, lines, skipped, preamble, is_data=is_data)
+    dialect = _with_header(found, lines, skipped, preamble, is_data=is_data)
+    return replace(dialect, start=dialect.start + _size([mark]))
 
 
-def _sample(text: Text) -> tuple[list[str], bool]:
-    """Some first lines of the text, line ends kept, and whether they are all of it."""
+def _sample(text: Text) -> tuple[list[str], bool, str]:
+    """Some first lines of the text, whether they are all of it, and what stands before them.
+
+    Line ends are kept. A byte order mark that the codec leaves in is no part of the first line.
+    """
     with text.open() as stream:
         sample, size = "", _SAMPLE_CHARACTERS
         while True:
@@ -156,9 +161,10 @@ def _sample(text: Text) -> tuple[list[str], bool]:
             if complete or len(lines) > 8 or size >= _SAMPLE_LIMIT:
                 break
             size *= 4
-    if lines:
-        lines[0] = lines[0].removeprefix("\ufeff")
-    return (lines if complete or len(lines) == 1 else lines[:-1]), complete
+    mark = _MARK if sample.startswith(_MARK) else ""
+    if mark:
+        lines[0] = lines[0].removeprefix(mark)
+    return (lines if complete or len(lines) == 1 else lines[:-1]), complete, mark
 
 
 def _preamble(lines: Sequence[str]) -> tuple[int, str | None]:

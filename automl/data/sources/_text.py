@@ -34,6 +34,7 @@ _UTF8_LETTER = re.compile(
 # In Western text that is not UTF-8, one letter beyond ASCII in so many may look like UTF-8.
 _CHANCE = 20
 _TAIL = 64  # characters kept from the end of the text
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 _WITHOUT_BOM = {"utf-8": "utf-8-sig"}
 # Text that is not in a file as UTF-8 is kept in memory up to this size.
 _MEMORY_BYTES = 64 * 1024 * 1024
@@ -67,7 +68,7 @@ class Text:
     def open_utf8(self, skip: int = 0) -> Iterator[BinaryIO]:
         """The text as UTF-8 bytes, from byte `skip` (counted in UTF-8, without the mark) on."""
         with self.origin.open() as stream:
-            if self.encoding not in ("utf-8", "utf-8-sig", "ascii"):
+            if self.encoding not in _UTF8:
                 stream = cast(BinaryIO, io.BufferedReader(_Recoded(stream, self.encoding)))
             elif self.origin.head.startswith(codecs.BOM_UTF8):
                 skip += len(codecs.BOM_UTF8)
@@ -82,7 +83,7 @@ class Text:
         Arrow reads ahead in threads. If they had to call Python for the bytes, a process that
         ends early, as after an error in the first rows, could be aborted by them.
         """
-        path, is_utf8 = self.origin.stored_path, self.encoding in ("utf-8", "utf-8-sig", "ascii")
+        path, is_utf8 = self.origin.stored_path, self.encoding in _UTF8
         if path is None or not is_utf8:
             with self.open_utf8(skip) as stream, _copied(stream) as copy:
                 yield copy
@@ -222,6 +223,8 @@ def _decoded(origin: Origin, encoding: str) -> Text:
                 line += error.object[: error.start].count(b"\n")
                 found = error.object[error.start : error.start + 4]
                 raise _Undecodable(origin, encoding, line, found) from None
+            if encoding not in _UTF8:
+                _refuse_surrogates(origin, text, line)
             if "\0" in text:
                 line += text[: text.index("\0")].count("\n")
                 raise DataError(
@@ -232,6 +235,18 @@ def _decoded(origin: Origin, encoding: str) -> Text:
             line += text.count("\n")
             tail = (tail + text)[-_TAIL:] if len(text) < _TAIL else text[-_TAIL:]
     return Text(origin, encoding, tail, frozenset(quotes))
+
+
+def _refuse_surrogates(origin: Origin, text: str, line: int) -> None:
+    """Some codecs, such as UTF-7, let halves of a pair pass, which no other text can hold."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        line += text[: error.start].count("\n")
+        raise DataError(
+            f"{origin.name} has half of a surrogate pair in line {line}, which is no character.",
+            hint="Name the encoding that the file was written in, or clean the file.",
+        ) from None
 
 
 def _binary(origin: Origin) -> DataError:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import feather, ipc
+from pyarrow import ipc
 
 from automl.data.sources._arrow_types import refuse_empty, to_piece
 from automl.data.sources._origin import Origin
@@ -19,7 +19,7 @@ _FEATHER_1 = b"FEA1"
 
 
 class Arrow:
-    """Apache Arrow: the file format, the stream format, and the old Feather version 1."""
+    """Apache Arrow: the file format, which is Feather version 2, and the stream format."""
 
     suffixes = (".arrow", ".feather", ".ftr", ".ipc", ".arrows")
     magic = (_FILE, _FEATHER_1, b"\xff\xff\xff\xff")
@@ -46,25 +46,43 @@ SOURCE = Arrow()
 
 @contextmanager
 def _opened(origin: Origin) -> Iterator[tuple[Any, Iterator[Any]]]:
-    """The schema and the record batches, which are read one by one."""
+    """The schema and the record batches, which are read one by one.
+
+    Arrow believes what a file says of its offsets and indices, so each batch is validated before
+    anything follows them out of the file's bounds.
+    """
+    if origin.head.startswith(_FEATHER_1):
+        raise DataError(  # its reader trusts the file and may crash
+            f"{origin.name} is a Feather file of the old version 1, which is not read.",
+            hint="Write it again as Feather version 2 or Parquet.",
+        )
     try:
         with origin.open_seekable() as stream:
-            if origin.head.startswith(_FEATHER_1):
-                table = feather.read_table(stream)
-                yield table.schema, iter(table.to_batches())
-            elif origin.head.startswith(_FILE):
+            if origin.head.startswith(_FILE):
                 with ipc.open_file(stream) as file:
                     numbers = range(file.num_record_batches)
-                    yield file.schema, (file.get_batch(number) for number in numbers)
+                    _refuse_bare(file.schema, origin)
+                    yield file.schema, (_valid(file.get_batch(number)) for number in numbers)
             else:
                 with ipc.open_stream(stream) as file:
-                    yield file.schema, iter(file)
-    except (pa.ArrowException, OSError) as error:
+                    _refuse_bare(file.schema, origin)
+                    yield file.schema, map(_valid, file)
+    except (pa.ArrowException, OSError, MemoryError) as error:  # a length may be immense
         reason = str(error).partition("\n")[0].rstrip(". ")
         raise DataError(
             f"{origin.name} is not a readable Arrow file: {reason}.",
             hint="Write or copy the file again.",
         ) from error
+
+
+def _refuse_bare(schema: Any, origin: Origin) -> None:
+    if not schema.names:  # a number of rows alone would be divided for ever
+        refuse_empty(0, 0, origin.name)
+
+
+def _valid(batch: Any) -> Any:
+    batch.validate(full=True)
+    return batch
 
 
 def _divided(schema: Any, batches: Iterator[Any], chunk_rows: int) -> Iterator[Any]:

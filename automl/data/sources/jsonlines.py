@@ -20,6 +20,9 @@ from automl.errors import DataError
 
 _BLOCK_LINES = 50_000
 _BLOCK_BYTES = 1 << 26  # fewer lines are parsed at once if they are longer than this
+# More brackets in a line go to Python's parser, which ends at a bound: Arrow's goes down into any
+# depth until the process has no stack left.
+_MOST_BRACKETS = 200
 _MIXED = "mixed"
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "text": pa.string()}
 _INT64 = range(-(2**63), 2**63)
@@ -116,6 +119,10 @@ def _kinds(text: Text) -> Kinds:
         for column, kind in found.items():
             kinds[column] = _merged(kinds.get(column, ""), kind)
     refuse_empty(n_rows, len(kinds), name)
+    try:
+        "".join(kinds).encode()
+    except UnicodeEncodeError as error:
+        raise _no_unicode(f"A key of {name}") from error
     return {column: kind or "text" for column, kind in kinds.items()}
 
 
@@ -127,7 +134,12 @@ def _merged(one: str, other: str) -> str:
 
 
 def _parse(lines: Lines, schema: Any = None) -> Any:
+    """The lines as an Arrow table; ArrowInvalid where Arrow cannot, or must not, read them."""
     data = b"".join(lines)
+    if data.count(b"{") + data.count(b"[") > len(lines) + _MOST_BRACKETS and any(
+        line.count(b"{") + line.count(b"[") > _MOST_BRACKETS for line in lines
+    ):
+        raise pa.ArrowInvalid("many brackets in one line")
     return arrow_json.read_json(
         io.BytesIO(data),
         # One block: types are inferred from all of it, and a line may be of any length.
@@ -216,11 +228,15 @@ def _table(lines: Lines, numbers: Sequence[int], kinds: Kinds, name: str) -> Any
         try:
             columns.append(pa.array(cells, _ARROW.get(kind, pa.string())))
         except UnicodeEncodeError as error:
-            raise DataError(
-                f"Column {column!r} of {name} has a cell that is no valid Unicode.",
-                hint="Look for half of a surrogate pair, such as \\ud83d.",
-            ) from error
+            raise _no_unicode(f"Column {column!r} of {name} has a cell that") from error
     return pa.table(columns, names=list(kinds))
+
+
+def _no_unicode(what: str) -> DataError:
+    return DataError(
+        f"{what} is no valid Unicode.",
+        hint="Look for half of a surrogate pair, such as \\ud83d.",
+    )
 
 
 def _cell(cell: Any, kind: str) -> Any:
