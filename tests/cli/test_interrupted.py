@@ -151,10 +151,9 @@ def test_pickles_in_a_run_folder_are_never_run(
     canary = work / "canary"
     bomb, array = pickled(canary), as_array(canary)
     run = fit(start, "--trials", "4", "--folds", "3")
-    wait_for("closed", 1)
-    wait_for("fold", 5)
-    os.kill(run.pid, signal.SIGKILL)
-    ended(run)
+    run.wait_for("closed", "fold", "fold")
+    run.send(signal.SIGKILL)
+    run.ended()
     shutil.copytree("model.run", "kept")
     for name in ("journal.jsonl", "settings.json"):
         Path("model.run", name).write_bytes(bomb)
@@ -171,7 +170,7 @@ def test_pickles_in_a_run_folder_are_never_run(
             path.write_bytes(array)
         elif path.parent.name != "0000":  # that trial is whole, so its margins are read
             path.write_bytes(bomb)
-    status, said = ended(start("fit", "--resume", "model"))
+    status, said = start("fit", "--resume", "model").ended()
     assert status == 0, said
     assert "Traceback" not in said
     assert main(["fit", "table.csv", "-t", "y", "--config", "kept/pickle"]) == 2
