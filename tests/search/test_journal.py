@@ -74,7 +74,7 @@ TRIAL = {
     **{"seconds": 0.0, "predict_seconds": 0.0},
 }
 FOLD = {"trial": 0, "split": 1, "n_trained": 1, "model_bytes": 9, "curve": [0.5], "seconds": 0.1}
-FOLD["by_clock"] = False
+FOLD |= {"by_clock": False, "max_trees": 9, "patience": 3}
 
 
 @pytest.mark.parametrize(
