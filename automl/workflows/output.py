@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -75,9 +76,10 @@ class RunFolder:
                 self._begin()
         except OSError as error:
             self._leave()
+            full = error.errno == errno.ENOSPC
             raise ConfigError(
                 f"Cannot write to '{error.filename or self.path}': {error.strerror}.",
-                hint="Make room or rights there, or choose another --output or --temp-dir.",
+                hint="Make room there." if full else "Choose another --output or --temp-dir.",
             ) from None
         except BaseException:  # a signal too
             self._leave()

@@ -56,7 +56,7 @@ def members(bundle: Path) -> dict[str, bytes]:
 def test_the_trials_of_the_first_run_take_part(options: dict[str, Any], first: First) -> None:
     before = first(**options)
     journal = read_journal(before.path / "run" / "journal.jsonl")
-    after = automl.resume(before.path, **MORE)
+    after = automl.resume(before.path, more_time=3.0, in_process=True)
     events = read_journal(after.path / "run" / "journal.jsonl")
     assert events[: len(journal)] == journal
     again = [e for e in events[len(journal) :] if e["event"] in ("trial", "fold")]
