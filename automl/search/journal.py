@@ -10,6 +10,9 @@ from typing import Any
 
 from automl.search.events import Checked
 
+# Of a fold's task, left out: a bundle ships its journal, and need not tell where it was made.
+PLACES = frozenset({"model", "recipe_file"})
+
 
 class Journal:
     """Appends events of one run; each is flushed and synced before `write` returns.

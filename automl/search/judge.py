@@ -17,7 +17,7 @@ from automl.ledger import Ledger
 from automl.search.costs import Costs
 from automl.search.crossval import choose_tree_counts
 from automl.search.executors.base import Report
-from automl.search.journal import Journal
+from automl.search.journal import PLACES, Journal
 from automl.search.pruning import likely_loss, pruned_after
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer, mean_score
@@ -145,7 +145,8 @@ class Judge:
         self.ended_by_clock |= fold.by_clock
         trial.seconds += fold.seconds
         self.costs.seen(trial.candidate, fold.seconds)
-        self.record.journal.write("fold", **{**task, **result})
+        facts = {name: fact for name, fact in {**task, **result}.items() if name not in PLACES}
+        self.record.journal.write("fold", **facts)
         self._settle(trial)
 
     def _settle(self, trial: Trial) -> None:

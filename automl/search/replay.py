@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from automl.errors import SearchError
+from automl.search.journal import PLACES
 from automl.search.race import Race
 from automl.search.restore import Event, Recorded, restored_trials
 from automl.search.ship import Stops, run_all
 
 # Trials whose models wait on the disk, with all their trees, until they are cut.
 _AT_ONCE = 4
-_OURS = ("event", "spent")  # of a line of the journal: written anew
+_OURS = {"event", "spent", *PLACES}  # of a line of the journal: written anew, or not at all
 
 
 @dataclass(frozen=True)

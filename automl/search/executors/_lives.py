@@ -12,7 +12,8 @@ import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-_SIGN = 0.05  # CPU seconds that count as a sign of life
+# CPU seconds that count as a sign of life: any that the system counts, in hundredths.
+_SIGN = 0.005
 # Seconds without one: a tenth of the time that a task was given, within bounds; or without any.
 _STILL_SHARE, _LEAST_STILL, _MOST_STILL, _STILL_NO_CLOCK = 0.1, 5.0, 10.0, 60.0
 # That a task may take past its time: the clock is looked at between rounds, and the first one of a
