@@ -27,6 +27,7 @@ from automl.search.cpu import Cpu
 from automl.search.crossval import choose_tree_counts
 from automl.search.executors.base import Executor, Report
 from automl.search.gains import Gains
+from automl.search.honest import Pool
 from automl.search.journal import Journal
 from automl.search.pace import Pace
 from automl.search.portfolio import HASTENED, Candidate
@@ -71,6 +72,7 @@ class Race:
         self.folder, self.journal, self.ledger = folder, journal, ledger
         self.trials: list[Trial] = []
         self.margins: dict[str, Any] = {}  # name -> stacked (rows, k) float32 of finished trials
+        self.pool = Pool(self._chooser, rules.seed)
         self.ended_by_clock = False
         self.resumed = False
         self._ended_early = False
@@ -88,6 +90,8 @@ class Race:
         self.resumed = True
         self._candidates.tried(trials)
         self.margins.update(margins)
+        for name, stacked in margins.items():
+            self.pool.take(name, self._chooser.pooled(stacked))
         for trial in trials:
             self.trials.append(trial)
             self._untold.append(trial)
@@ -367,6 +371,7 @@ class Race:
         trial.fold_scores = self.scorer.split_scores(stacked, threshold)
         trial.score = mean_score(trial.fold_scores)
         self.margins[trial.name] = stacked
+        self.pool.take(trial.name, pooled)
         self._close(trial, "done")
         if len(self.margins) > KEPT_TRIALS:
             self._forget(max(self.done, key=lambda t: -math.inf if t.forgotten else t.loss or 0.0))

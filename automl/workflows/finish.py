@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from automl.metrics._evaluate import evaluate_all
 from automl.model.bundle import MemberFiles, install_bundle, write_bundle
 from automl.model.explain import Importance, rank_correlation
 from automl.search.baseline import baseline_margins
+from automl.search.honest import Corrected
 from automl.search.journal import Journal
 from automl.search.limits import blend_limits
 from automl.search.race import Race
@@ -34,6 +35,7 @@ from automl.search.ship import (
 )
 from automl.search.store import RunData
 from automl.workflows import result as files
+from automl.workflows.honest import honest_score
 from automl.workflows.output import RunFolder
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
@@ -73,9 +75,10 @@ class Finish:
         else:
             choice, members = taught.choice, [taught.student.member]
             journal.write("student", **taught.student.trial.to_json(), teacher=taught.teacher)
+        corrected = honest_score(self, choice, taught)
         shap = self._explain(members)
         importance = None if shap is None else self._importance(shap)
-        outcome = self._outcome(choice, baseline, importance, taught)
+        outcome = self._outcome(choice, baseline, importance, taught, corrected)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
         self._write(outcome, choice, members, importance)
         self.race.executor.close()
@@ -252,6 +255,7 @@ class Finish:
         baseline: float,
         importance: Importance | None,
         taught: Taught | None,
+        corrected: Corrected | None,
     ) -> FitResult:
         metric, trials = self.goal.metric, list(self.race.trials)
         # The student ships, but no candidate of the race and no engine's score is its own.
@@ -277,6 +281,7 @@ class Finish:
             score=choice.score,
             spread=spread_of(choice.fold_scores),
             score_crossfitted=choice.score_crossfitted,
+            corrected=None if corrected is None else asdict(corrected),
             fold_scores=choice.fold_scores,
             baseline=baseline,
             engine_scores=files.engine_scores(trials, metric),
@@ -336,6 +341,7 @@ class Finish:
             "score": outcome.score,
             "spread": outcome.spread,
             "score_crossfitted": outcome.score_crossfitted,
+            "corrected": outcome.corrected,
             "teacher": outcome.teacher,
             "fold_scores": outcome.fold_scores,
             "baseline": outcome.baseline,

@@ -233,7 +233,8 @@ class Plan:
         """Seconds that everything after training needs, refitting excepted."""
         if not self.budget.limited:
             return 0.0
-        return self.end_seconds() + self._choose_seconds() + self.explain_seconds()
+        choose = self._choose_seconds() + self.honest_seconds()
+        return self.end_seconds() + choose + self.explain_seconds()
 
     def _spare(self) -> float:
         return self.explain_seconds() if self.budget.limited else 0.0
@@ -268,6 +269,14 @@ class Plan:
         if self.budget.hurried:
             return _HURRIED_SECONDS
         return float(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
+
+    def honest_seconds(self) -> float:
+        """Seconds kept for correcting the score for the choice."""
+        if not self.budget.limited:
+            return math.inf
+        if self.budget.hurried:
+            return _HURRIED_SECONDS
+        return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.2, 3.0))
 
     def _refit_reserve(self) -> float:
         """Seconds for refitting the best trials on all rows, side by side on the workers."""

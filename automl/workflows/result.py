@@ -30,6 +30,9 @@ class FitResult:
     score, spread: mean and standard deviation over the folds of what ships. The blend was chosen
         on the same folds; `score_crossfitted` chooses its weights without the fold that is
         scored (None for a single model).
+    corrected: the "score" less what choosing gained on the rows that chose, its interval "low" to
+        "high" with confidence "level", and the "resamples", "rows" and "candidates" behind it
+        (`search.honest`); None where rows or time do not allow it.
     baseline: the score of the best constant prediction.  engine_scores: each engine's best trial.
     blend: members by falling weight.  importance: (column, mean |SHAP value|), largest first.
     seconds: wall time until the bundle stood.  reproducible: no decision read the clock.
@@ -59,6 +62,7 @@ class FitResult:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
+    corrected: dict[str, Any] | None = None
 
     @property
     def predictor(self) -> Predictor:
