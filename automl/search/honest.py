@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.metrics.base import Metric
 from automl.search.blend import Limits, blended, names_by_loss, row_sample
 from automl.search.scoring import Scorer
 from automl.search.select import Choice, best_blend
@@ -37,6 +36,9 @@ _LEAST_RESAMPLES = 20
 _LEAST_ROWS = 500
 _PERCENTILES_FROM = 100  # of fewer resamples, the tails are taken from a normal distribution
 _NORMAL_TAIL = 1.959964
+# Variance of the score of all rows, in that of the rows that a bootstrap sample leaves out: these
+# are e^-1 of all rows, and are drawn without replacement.
+_NOMINAL = math.exp(-1.0) / (1.0 - math.exp(-1.0))
 # Blends of a resample: of its best few trials, in fewer rounds than the blend that ships.
 _BLENDED = 6
 _ROUNDS = 10
@@ -48,8 +50,9 @@ class Corrected:
     """A score corrected for choosing, and where it comes from.
 
     score: that of `Choice.score` less what choosing among `candidates` gained on the rows that
-        chose.  low, high: the percentile interval of the scores of rows left out.  rows: the
-        resamples were drawn from; where the table has more, distances are scaled.
+        chose.  low, high: the percentile interval of the scores of rows left out, widened for
+        training rows that models share.  rows: the resamples were drawn from; where the table has
+        more, distances are scaled.
     """
 
     score: float
@@ -91,8 +94,8 @@ class Pool:
 class Rules:
     """How what ships was chosen, and what repeating it may cost.
 
-    seconds: infinite = nothing reads the clock: there are `resamples` of them, on a fixed number of
-        rows, so that the result depends on the seed only.
+    seconds: infinite = nothing reads the clock: `resamples` are drawn, of a fixed number of rows,
+        so that the result depends on the seed only.
     """
 
     single: bool
@@ -140,7 +143,8 @@ def corrected_score(
     if len(chosen) < _LEAST_RESAMPLES or not math.isfinite(choice.score):
         return None
     scale = math.sqrt(bag.n_scored / len(scorer.rows))
-    return _corrected(choice.score, np.array(chosen), np.array(best), scorer.metric, scale, bag)
+    found = _corrected(choice.score, np.array(chosen), np.array(best), scorer, scale)
+    return Corrected(*found, LEVEL, len(chosen), bag.n_scored, len(bag.names))
 
 
 def _affordable(bag: _Bag, seconds: float) -> int:
@@ -231,17 +235,18 @@ class _Bag:
 
 
 def _corrected(
-    score: float, chosen: Floats, best: Floats, metric: Metric, scale: float, bag: _Bag
-) -> Corrected:
-    """The corrected score from scores on rows left out: of choices made again, and of what ships.
+    score: float, chosen: Floats, best: Floats, scorer: Scorer, scale: float
+) -> tuple[float, float, float]:
+    """(score, low, high) from scores on rows left out: of choices made again, and of what ships.
 
     scale: sqrt(rows drawn of / all rows): what choosing gains and the width both fall so.
     """
+    metric = scorer.metric
     gained = float((best - chosen).mean()) * scale
     # Choosing on fewer rows does not do better; where it seems to, that is chance.
     gained = max(gained, 0.0) if metric.higher_is_better else min(gained, 0.0)
     centre = score - gained
-    away = (chosen - chosen.mean()) * scale
+    away = (chosen - chosen.mean()) * scale * _shared_training(scorer)
     if len(chosen) < _PERCENTILES_FROM:
         reach = _NORMAL_TAIL * float(away.std(ddof=1))
         low, high = centre - reach, centre + reach
@@ -252,4 +257,15 @@ def _corrected(
         high = min(high, max(metric.best, centre))
     else:
         low = max(low, min(metric.best, centre))
-    return Corrected(centre, low, high, LEVEL, len(chosen), bag.n_scored, len(bag.names))
+    return centre, low, high
+
+
+def _shared_training(scorer: Scorer) -> float:
+    """What the width grows by because the models of the folds share their training rows.
+
+    Another table of as many rows would give other models. By Nadeau and Bengio, Inference for the
+    generalization error (Machine Learning, 2003), this adds validated rows / training rows times
+    the variance of the score of all rows.
+    """
+    n_train = float(np.mean([len(split.train) for split in scorer.splits]))
+    return math.sqrt(1.0 + _NOMINAL * len(scorer.rows) / n_train)

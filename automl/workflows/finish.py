@@ -17,6 +17,9 @@ from automl.ledger import Ledger
 from automl.metrics._evaluate import evaluate_all
 from automl.model.bundle import MemberFiles, install_bundle, write_bundle
 from automl.model.explain import Importance, rank_correlation
+from automl.model.intervals import FILE as INTERVALS
+from automl.model.intervals import Conformal
+from automl.model.jsonfile import json_bytes
 from automl.search.baseline import baseline_margins
 from automl.search.honest import Corrected
 from automl.search.journal import Journal
@@ -35,6 +38,7 @@ from automl.search.ship import (
 )
 from automl.search.store import RunData
 from automl.workflows import result as files
+from automl.workflows.conformal import conformal_of
 from automl.workflows.honest import honest_score
 from automl.workflows.output import RunFolder
 from automl.workflows.plan import Plan
@@ -78,9 +82,10 @@ class Finish:
         corrected = honest_score(self, choice, taught)
         shap = self._explain(members)
         importance = None if shap is None else self._importance(shap)
+        intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
         outcome = self._outcome(choice, baseline, importance, taught, corrected)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
-        self._write(outcome, choice, members, importance)
+        self._write(outcome, choice, members, importance, intervals)
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
 
@@ -304,13 +309,19 @@ class Finish:
         choice: Choice,
         members: list[MemberFiles],
         importance: Importance | None,
+        intervals: tuple[Conformal, dict[str, Any]] | None,
     ) -> None:
+        metrics = self._metrics(outcome, choice)
+        if intervals is not None:
+            metrics["intervals"] = intervals[1]
         extras: dict[str, Any] = {
             "leaderboard.csv": files.leaderboard_csv(outcome.leaderboard),
             "ledger.jsonl": files.ledger_lines(self.ledger.decisions),
-            "metrics.json": json.dumps(self._metrics(outcome, choice), indent=1).encode(),
+            "metrics.json": json.dumps(metrics, indent=1).encode(),
             "run/journal.jsonl": self.run.path / "journal.jsonl",
         }
+        if intervals is not None:
+            extras[INTERVALS] = json_bytes(intervals[0].to_json())
         if importance is not None:
             text = json.dumps(importance.to_json(), indent=1)
             extras["explanations/global.json"] = text.encode()

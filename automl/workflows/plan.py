@@ -276,7 +276,7 @@ class Plan:
             return math.inf
         if self.budget.hurried:
             return _HURRIED_SECONDS
-        return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.2, 3.0))
+        return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
 
     def _refit_reserve(self) -> float:
         """Seconds for refitting the best trials on all rows, side by side on the workers."""
