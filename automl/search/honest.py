@@ -264,8 +264,9 @@ def _shared_training(scorer: Scorer) -> float:
     """What the width grows by because the models of the folds share their training rows.
 
     Another table of as many rows would give other models. By Nadeau and Bengio, Inference for the
-    generalization error (Machine Learning, 2003), this adds validated rows / training rows times
-    the variance of the score of all rows.
+    generalization error (Machine Learning, 2003), the variance of the score of all rows is to be
+    taken 1 + validated rows / training rows times. The rows left out alone have more of it than
+    that where a single holdout is validated.
     """
     n_train = float(np.mean([len(split.train) for split in scorer.splits]))
-    return math.sqrt(1.0 + _NOMINAL * len(scorer.rows) / n_train)
+    return math.sqrt(max(_NOMINAL * (1.0 + len(scorer.rows) / n_train), 1.0))

@@ -158,9 +158,9 @@ class Finish:
         return choice, baseline
 
     def _crossfit_seconds(self) -> float:
-        """What the honest score of the blend may cost: a part of what is kept for SHAP values."""
+        """Under a clock the corrected score tells more for the same seconds."""
         by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
-        return 0.3 * self.plan.explain_seconds() if by_clock else math.inf
+        return 0.0 if by_clock else math.inf
 
     def _members(self, choice: Choice, *, refit: bool) -> list[MemberFiles]:
         if not refit:

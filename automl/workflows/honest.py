@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from automl.workflows.finish import Finish
     from automl.workflows.student import Taught
 
+_LEAST_SHARE = 0.4  # of the seconds that are left for the score and SHAP values
+
 
 def honest_score(finish: Finish, choice: Choice, taught: Taught | None) -> Corrected | None:
     """The corrected score of what ships, or None where time or rows do not allow it.
@@ -28,8 +30,10 @@ def honest_score(finish: Finish, choice: Choice, taught: Taught | None) -> Corre
     by_clock = race.rules.reads_clock or race.ended_by_clock
     seconds = math.inf
     if by_clock and plan.budget.limited:
-        spare = plan.budget.left() - plan.explain_seconds() - plan.end_seconds() - GRACE
-        seconds = max(min(plan.honest_seconds(), spare), 0.0)
+        spare = plan.budget.left() - plan.end_seconds() - GRACE
+        # Where choosing took longer than planned, SHAP values lose before the score does.
+        free = max(spare - plan.explain_seconds(), _LEAST_SHARE * spare)
+        seconds = max(min(plan.honest_seconds(), free), 0.0)
     started = plan.budget.spent()
     if taught is None:
         pool, margins, limits = race.pool, race.margins, _limits(finish)
