@@ -38,6 +38,7 @@ from automl.search.ship import (
 )
 from automl.search.store import RunData
 from automl.workflows import result as files
+from automl.workflows.aside import score_aside
 from automl.workflows.conformal import conformal_of
 from automl.workflows.honest import honest_score
 from automl.workflows.output import RunFolder
@@ -80,10 +81,12 @@ class Finish:
             choice, members = taught.choice, [taught.student.member]
             journal.write("student", **taught.student.trial.to_json(), teacher=taught.teacher)
         corrected = honest_score(self, choice, taught)
+        test = score_aside(self, choice, members)
         shap = self._explain(members)
         importance = None if shap is None else self._importance(shap)
         intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
         outcome = self._outcome(choice, baseline, importance, taught, corrected)
+        outcome = replace(outcome, test=test)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
         self._write(outcome, choice, members, importance, intervals)
         self.race.executor.close()
@@ -353,6 +356,7 @@ class Finish:
             "spread": outcome.spread,
             "score_crossfitted": outcome.score_crossfitted,
             "corrected": outcome.corrected,
+            "test": outcome.test,
             "teacher": outcome.teacher,
             "fold_scores": outcome.fold_scores,
             "baseline": outcome.baseline,

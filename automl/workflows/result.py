@@ -33,6 +33,8 @@ class FitResult:
     corrected: the "score" less what choosing gained on the rows that chose, its interval "low" to
         "high" with confidence "level", and the "resamples", "rows" and "candidates" behind it
         (`search.honest`); None where rows or time do not allow it.
+    test: "score", "low" and "high" of what ships on the rows of `test_share`, how many "rows" were
+        scored "of" those kept aside; None without.
     baseline: the score of the best constant prediction.  engine_scores: each engine's best trial.
     blend: members by falling weight.  importance: (column, mean |SHAP value|), largest first.
     seconds: wall time until the bundle stood.  reproducible: no decision read the clock.
@@ -63,6 +65,7 @@ class FitResult:
     notes: list[str] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
     corrected: dict[str, Any] | None = None
+    test: dict[str, Any] | None = None
 
     @property
     def predictor(self) -> Predictor:

@@ -76,7 +76,8 @@ def _summary(manifest: Manifest) -> Section:
         "metric": data.get("metric"),
         "score": metrics.get("score"),
         "spread": metrics.get("spread"),
-        "corrected": _corrected_text(metrics),
+        "corrected": _interval_text(metrics.get("corrected")),
+        "test rows": _interval_text(metrics.get("test")),
         "baseline": metrics.get("baseline"),
         "validation": metrics.get("validation"),
         "threshold": data.get("threshold"),
@@ -92,9 +93,8 @@ def _summary(manifest: Manifest) -> Section:
     return Section("summary", ("fact", "value"), _pairs(known), known)
 
 
-def _corrected_text(metrics: Mapping[str, Any]) -> str | None:
-    """The score corrected for choosing with its interval; None in a bundle written without."""
-    found = metrics.get("corrected")
+def _interval_text(found: Any) -> str | None:
+    """A score with its interval; None in a bundle written without."""
     if not isinstance(found, Mapping):
         return None
     ends = f"{found['low']:.6g} to {found['high']:.6g}"

@@ -144,6 +144,7 @@ def _tell(console: Console, result: FitResult) -> None:
         ("target", f"{result.target} ({result.task})"),
         ("table", f"{result.n_rows:,} rows, {result.n_columns:,} columns"),
         *_validation_facts(result),
+        *_test_facts(result),
         *_model_facts(result),
         ("time", _time_text(result)),
         *(("note" if i == 0 else "", note) for i, note in enumerate(result.notes)),
@@ -163,6 +164,15 @@ def _validation_facts(result: FitResult) -> list[tuple[str, str]]:
         return [("validation", "single holdout")]
     text = "  ".join(map(number, result.fold_scores))
     return [("folds", f"{text}, as they chose" if result.corrected else text)]
+
+
+def _test_facts(result: FitResult) -> list[tuple[str, str]]:
+    """The score of rows that no choice has seen, if any were kept aside."""
+    found = result.test
+    if found is None:
+        return []
+    ends = f"{number(found['low'])} to {number(found['high'])}"
+    return [("test", f"{number(found['score'])} ({ends}) on {found['rows']:,} rows kept aside")]
 
 
 def _score_text(result: FitResult) -> str:
