@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 
 import automl
 from automl.cli.main import main
-from automl.errors import ConfigError
+from automl.errors import BundleError, ConfigError
 from automl.model.bundle import load_bundle
+from automl.model.manifest import write_manifest
 from automl.search.honest import Corrected
 from automl.workflows import honest
 from automl.workflows.evaluate import bootstrap_interval
 from automl.workflows.result import FitResult
 
 QUICK = {"engines": ("lightgbm",), "trials": 2, "folds": 3, "in_process": True}
+OWN = ("files", "digest", "format")
 ENGINES = ("lightgbm", "xgboost", "catboost", "linear")
 
 
@@ -113,6 +116,22 @@ def test_a_refitted_model_says_that_its_intervals_are_approximate(tmp_path: Path
     assert metrics["intervals"]["method"] == "approximate"
     low, high = load_bundle(result.path).interval(table("regression", 20, seed=1), 0.9)
     assert (low < high).all()
+
+
+@pytest.mark.parametrize("change", [{"counts": [3, 3, 3, 3]}, {"folds": [[1.0]], "counts": [1]}])
+def test_scores_that_do_not_fit_the_models_are_refused(
+    fitted: tuple[str, FitResult], tmp_path: Path, change: dict[str, Any]
+) -> None:
+    bundle = Path(shutil.copytree(fitted[1].path, tmp_path / "model"))
+    scores = json.loads((bundle / "intervals.json").read_text(encoding="utf-8"))
+    (bundle / "intervals.json").write_text(json.dumps({**scores, **change}), encoding="utf-8")
+    with pytest.raises(BundleError, match="was changed after it was written"):
+        load_bundle(bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    (bundle / "manifest.json").unlink()
+    write_manifest(bundle, {k: v for k, v in manifest.items() if k not in OWN})
+    with pytest.raises(BundleError, match=r"intervals\.json.*does not have the expected form"):
+        load_bundle(bundle)
 
 
 def test_an_older_bundle_says_that_it_has_none() -> None:
