@@ -199,6 +199,13 @@ class FitConfig:
         "Validate once, on this share of rows",
         metavar="SHARE",
     )
+    test_share: float | None = _option(
+        None,
+        SHARE,
+        _FOLDS,
+        "Keep this share of rows aside and score it once",
+        metavar="SHARE",
+    )
 
     engines: tuple[str, ...] = _option(
         (),

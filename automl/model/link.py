@@ -88,6 +88,10 @@ class Link:
             total += self._inverse(margin[:, 0] + shift)
         return np.asarray(total / len(self.shifts))
 
+    def inverse(self, margin: Floats) -> Floats:
+        """(n,) margins -> (n,) target values one by one: quantiles stay quantiles."""
+        return self._inverse(margin) if self.transforms else margin
+
     def _inverse(self, margin: Floats) -> Floats:
         if self.kind == "log1p":
             return np.asarray(np.expm1(margin))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -27,6 +27,7 @@ from automl.engines.base import Booster
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix, origin_weights
 from automl.model.explain import Explanation
+from automl.model.intervals import Conformal, absent, refuse_other_task
 from automl.model.link import Link
 from automl.task import Task
 
@@ -77,6 +78,7 @@ class Predictor:
     classes: label texts in the order of the probabilities, () for regression.
     threshold: binary: the positive class is predicted from this probability on; None = 0.5.
     manifest: the facts of the bundle that it was loaded from.
+    conformal: what intervals and sets are made of; None in bundles that were written without.
     """
 
     task: Task
@@ -89,6 +91,7 @@ class Predictor:
     link: Link
     threshold: float | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    conformal: Conformal | None = None
     _threads: int = field(default=1, init=False, repr=False)
 
     @property
@@ -205,6 +208,50 @@ class Predictor:
         if self.task.is_classification:
             return self.labels(self.predict_proba(frame))
         return self.link.values(self.margin(frame))
+
+    def interval(self, frame: Rows | Matrix, level: float = 0.9) -> tuple[Floats, Floats]:
+        """(n,) lower and upper ends that hold a new row's target with probability `level`.
+
+        Raises ConfigError for a classification, and for a bundle that was written without.
+        """
+        known = self.conformal_for(interval=True)
+        margins = np.column_stack([margin[:, 0] for margin in self._fold_margins(known, frame)])
+        return known.interval(margins, self.link, level)
+
+    def prediction_sets(self, frame: Rows | Matrix, level: float = 0.9) -> NDArray[np.bool_]:
+        """(n, n_classes) whether a class is in the set that holds the row's with `level`.
+
+        Raises ConfigError for a regression, and for a bundle that was written without.
+        """
+        known = self.conformal_for(interval=False)
+        margins = self._fold_margins(known, frame)
+        return known.members([self.link.probabilities(margin) for margin in margins], level)
+
+    def conformal_for(self, *, interval: bool) -> Conformal:
+        """What intervals (else sets) are made of; ConfigError if the model has none."""
+        refuse_other_task(self.task, interval=interval, sets=not interval)
+        if self.conformal is None:
+            raise absent(self.manifest)
+        return self.conformal
+
+    def _fold_margins(self, known: Conformal, frame: Rows | Matrix) -> list[Floats]:
+        """(n, k) margins of each fold's blend, or of the whole where no fold has its own."""
+        matrix = frame if isinstance(frame, Matrix) else self.matrix(frame)
+        models = self._fold_blends if known.method == "cv+" else (self,)
+        for model in models:
+            model.threads = self.threads
+        return [model.margin_of(matrix) for model in models]
+
+    @cached_property
+    def _fold_blends(self) -> tuple[Predictor, ...]:
+        """The blend of the boosters of each fold."""
+        return tuple(
+            replace(
+                self,
+                members=tuple(replace(m, boosters=m.boosters[k : k + 1]) for m in self.members),
+            )
+            for k in range(len(self.members[0].boosters))
+        )
 
     def labels(self, proba: Floats) -> NDArray[np.object_]:
         """(n,) label texts of (n, n_classes) probabilities.

@@ -15,6 +15,8 @@ from automl.data.schema import Column, Schema
 from automl.engines.base import Booster, Engine
 from automl.errors import BundleError, ConfigError, DataError
 from automl.features.strict import Fields
+from automl.model.intervals import FILE as INTERVALS
+from automl.model.intervals import Conformal, check_models
 from automl.model.jsonfile import read_json
 from automl.model.link import Link
 from automl.model.manifest import MANIFEST, Manifest, version_text
@@ -67,7 +69,10 @@ def read_predictor(manifest: Manifest) -> Predictor:
         link=link,
         threshold=threshold,
         manifest=data,
+        conformal=_conformal(manifest),
     )
+    with understood(manifest.folder / INTERVALS):
+        _check_intervals(predictor)
     _check_origins(predictor, manifest.folder)
     return predictor
 
@@ -96,6 +101,18 @@ def _formless(path: Path, error: Exception) -> BundleError:
         f"'{path}' does not have the expected form: {type(error).__name__}: {error!s:.300}.",
         hint="Write the bundle again with `automl fit`.",
     )
+
+
+def _conformal(manifest: Manifest) -> Conformal | None:
+    """What intervals are made of; None in a bundle that was written without."""
+    if INTERVALS not in manifest.files:
+        return None
+    return decoded(manifest, INTERVALS, Conformal.from_json)
+
+
+def _check_intervals(predictor: Predictor) -> None:
+    if predictor.conformal is not None:
+        check_models(predictor.conformal, [len(m.boosters) for m in predictor.members])
 
 
 # Facts and columns

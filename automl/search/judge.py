@@ -17,6 +17,7 @@ from automl.ledger import Ledger
 from automl.search.costs import Costs
 from automl.search.crossval import choose_tree_counts
 from automl.search.executors.base import Report
+from automl.search.honest import Pool
 from automl.search.journal import PLACES, Journal
 from automl.search.pruning import likely_loss, pruned_after
 from automl.search.rules import RaceRules
@@ -51,6 +52,7 @@ class Judge:
         self.costs = costs
         self.trials: list[Trial] = []
         self.margins: dict[str, Any] = {}
+        self.pool = Pool(self.chooser, rules.seed)
         self.finish: deque[tuple[Trial, FoldRun]] = deque()
         self.ended_by_clock = False
         self.loss_seconds = 0.0
@@ -67,6 +69,8 @@ class Judge:
     def take_back(self, trials: Sequence[Trial], margins: Mapping[str, Any]) -> None:
         """Go on from the trials of an interrupted run, as `search.restore` makes them."""
         self.margins.update(margins)
+        for name, stacked in margins.items():
+            self.pool.take(name, self.chooser.pooled(stacked))
         for trial in trials:
             self.trials.append(trial)
             for fold in trial.folds.values():
@@ -186,6 +190,7 @@ class Judge:
         trial.fold_scores = self.scorer.split_scores(stacked, threshold)
         trial.score = mean_score(trial.fold_scores)
         self.margins[trial.name] = stacked
+        self.pool.take(trial.name, pooled)
         self.close(trial, "done")
         if len(self.margins) > KEPT_TRIALS:
             self._forget(max(self.done, key=lambda t: -math.inf if t.forgotten else t.loss or 0.0))

@@ -20,6 +20,7 @@ from automl.search.candidates import Candidates
 from automl.search.cpu import Cpu
 from automl.search.executors.base import Executor, Report
 from automl.search.gains import Gains
+from automl.search.honest import Pool
 from automl.search.judge import BATCH, Judge, Record
 from automl.search.pace import Pace
 from automl.search.portfolio import HASTENED, Candidate
@@ -92,6 +93,11 @@ class Race:
     def margins(self) -> Mapping[str, Any]:
         """Stacked (rows, k) float32 out-of-fold margins of finished trials, by name."""
         return self.judge.margins
+
+    @property
+    def pool(self) -> Pool:
+        """Pooled out-of-fold margins of all finished trials, for the corrected score."""
+        return self.judge.pool
 
     @property
     def ended_by_clock(self) -> bool:

@@ -167,6 +167,10 @@ class Scorer:
         """(target, weight) of the validated rows."""
         return self._truth(self.rows)
 
+    def target(self, rows: IntArray) -> Floats:
+        """(n,) target of rows of the table, as it is."""
+        return np.asarray(self._raw[rows])
+
     def _truth(self, rows: IntArray) -> tuple[Floats, Floats | None]:
         known = rows % len(self._y)
         return self._y[known], None if self._weight is None else self._weight[known]

@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.metrics._lookup import get_metric
+from automl.metrics.base import Metric
 from automl.model.link import Link
-from automl.search.blend import Blend, Limits, blended, greedy_blend, names_by_loss, row_sample
+from automl.search.blend import (
+    Blend,
+    Limits,
+    Loss,
+    blended,
+    greedy_blend,
+    names_by_loss,
+    row_sample,
+)
 from automl.search.scoring import Scorer, mean_score
 from automl.search.trial import Trial
 from automl.task import Task
@@ -106,18 +115,32 @@ def _blend(
     seed: int,
 ) -> Blend:
     sample = row_sample(len(scorer.rows), MAX_ROWS, seed)
-    pools = {name: scorer.pooled(margins[name])[sample] for name in names}
-    best = min(scorer.loss(pool, sample) for pool in pools.values())
+    return best_blend(
+        {name: scorer.pooled(margins[name])[sample] for name in names},
+        lambda margin: scorer.loss(margin, sample),
+        limits=limits,
+        metric=scorer.metric,
+        baseline_loss=baseline_loss,
+    )
+
+
+def best_blend(
+    pools: Mapping[str, Floats],
+    loss: Loss,
+    *,
+    limits: Limits,
+    metric: Metric,
+    baseline_loss: float,
+    rounds: int = 30,
+) -> Blend:
+    """The greedy blend of (n, k) margins by name, prices of the limits on the scale of `loss`."""
+    best = min(loss(pool) for pool in pools.values())
     scale = max(baseline_loss - best, 1e-12)
     # What a dear member must buy is a share of what is still missing to a perfect score.
-    missing = best - scorer.metric.loss(scorer.metric.best)
+    missing = best - metric.loss(metric.best)
     left = min(max(missing / scale, _LEAST_LEFT), 1.0)
-    return greedy_blend(
-        pools,
-        lambda margin: scorer.loss(margin, sample),
-        limits=replace(limits, dear_rate=limits.dear_rate * left),
-        scale=scale,
-    )
+    dearer = replace(limits, dear_rate=limits.dear_rate * left)
+    return greedy_blend(pools, loss, limits=dearer, rounds=rounds, scale=scale)
 
 
 def with_temperature(link: Link, scorer: Scorer, pooled: Floats) -> Link:

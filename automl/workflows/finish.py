@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from automl.model.bundle import MemberFiles
 from automl.model.explain import Importance, rank_correlation
 from automl.model.manifest import read_manifest
 from automl.search.baseline import baseline_margins
+from automl.search.honest import Corrected
 from automl.search.journal import Journal
 from automl.search.limits import blend_limits
 from automl.search.race import Race
@@ -33,7 +34,10 @@ from automl.search.ship import (
 )
 from automl.search.store import RunData
 from automl.workflows import result as files
+from automl.workflows.aside import score_aside
+from automl.workflows.conformal import conformal_of
 from automl.workflows.extend import stays
+from automl.workflows.honest import honest_score
 from automl.workflows.kept import told
 from automl.workflows.output import RunFolder
 from automl.workflows.pack import pack
@@ -92,12 +96,16 @@ class Finish:
         earlier = self.source.earlier
         if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
             return self._told()
+        corrected = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
+        test = score_aside(self, choice, members)
         shap = self._explain(members)
         importance = None if shap is None else self._importance(shap)
-        outcome = self._outcome(choice, baseline, importance, taught)
+        intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
+        outcome = self._outcome(choice, baseline, importance, taught, corrected)
+        outcome = replace(outcome, test=test)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
-        pack(self, outcome, choice, members, importance, blend=kept)
+        pack(self, outcome, choice, members, importance, blend=kept, intervals=intervals)
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
 
@@ -171,9 +179,9 @@ class Finish:
         return choice, baseline
 
     def _crossfit_seconds(self) -> float:
-        """What the honest score of the blend may cost: a part of what is kept for SHAP values."""
+        """Under a clock the corrected score tells more for the same seconds."""
         by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
-        return 0.3 * self.plan.explain_seconds() if by_clock else math.inf
+        return 0.0 if by_clock else math.inf
 
     @property
     def _may_teach(self) -> bool:
@@ -294,6 +302,7 @@ class Finish:
         baseline: float,
         importance: Importance | None,
         taught: Taught | None,
+        corrected: Corrected | None,
     ) -> FitResult:
         metric, trials = self.goal.metric, list(self.race.trials)
         # The student ships, but no candidate of the race and no engine's score is its own.
@@ -319,6 +328,7 @@ class Finish:
             score=choice.score,
             spread=spread_of(choice.fold_scores),
             score_crossfitted=choice.score_crossfitted,
+            corrected=None if corrected is None else asdict(corrected),
             fold_scores=choice.fold_scores,
             baseline=baseline,
             engine_scores=files.engine_scores(trials, metric),

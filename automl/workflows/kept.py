@@ -137,6 +137,8 @@ def told(manifest: Manifest, *, seconds: float, budget: float | None) -> FitResu
         warnings=[entry["decision"] for entry in decisions if entry["warning"]],
         notes=list(data["not_done"]),
         teacher=metrics["teacher"],
+        corrected=metrics.get("corrected"),
+        test=metrics.get("test"),
     )
 
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from automl.metrics._evaluate import evaluate_all
 from automl.model.bundle import MemberFiles, install_bundle, write_bundle
 from automl.model.explain import Importance
+from automl.model.intervals import FILE as INTERVALS
+from automl.model.intervals import Conformal
+from automl.model.jsonfile import json_bytes
 from automl.model.manifest import RUN
 from automl.search.select import Choice
 from automl.workflows import result as files
@@ -28,10 +31,12 @@ def pack(
     importance: Importance | None,
     *,
     blend: Mapping[str, float],
+    intervals: tuple[Conformal, dict[str, Any]] | None,
 ) -> None:
     """Write the bundle and put it in its place.
 
-    blend: weights of the trials that ship, or that taught what ships.
+    blend: weights of the trials that ship, or that taught what ships.  intervals: what prediction
+    intervals or sets need, and how often they covered.
     """
     run, source = finish.run, finish.source
     bagged = all(
@@ -39,13 +44,18 @@ def pack(
     )
     trials = [trial for trial in finish.race.done if not trial.forgotten]
     lay(kept_files(trials, blend, bagged=bagged), run.staging)
+    metrics = _metrics(finish, outcome, choice)
+    if intervals is not None:
+        metrics["intervals"] = intervals[1]
     extras: dict[str, Any] = {
         "leaderboard.csv": files.leaderboard_csv(outcome.leaderboard),
         "ledger.jsonl": files.ledger_lines(finish.ledger.decisions),
-        "metrics.json": json.dumps(_metrics(finish, outcome, choice), indent=1).encode(),
+        "metrics.json": json.dumps(metrics, indent=1).encode(),
         RUN + JOURNAL: run.journal,
         RUN + SETTINGS: settings_bytes(source.path, source.config, source.origins, bagged=bagged),
     }
+    if intervals is not None:
+        extras[INTERVALS] = json_bytes(intervals[0].to_json())
     if importance is not None:
         text = json.dumps(importance.to_json(), indent=1)
         extras["explanations/global.json"] = text.encode()
@@ -77,6 +87,8 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "score": outcome.score,
         "spread": outcome.spread,
         "score_crossfitted": outcome.score_crossfitted,
+        "corrected": outcome.corrected,
+        "test": outcome.test,
         "teacher": outcome.teacher,
         "fold_scores": outcome.fold_scores,
         "baseline": outcome.baseline,

@@ -267,7 +267,10 @@ class Plan:
         """Seconds that everything after training needs, refitting excepted."""
         if not self.budget.limited:
             return 0.0
-        return self.end_seconds() + self._choose_seconds() + self.explain_seconds()
+        choose = self._choose_seconds() + self.honest_seconds()
+        if self.config.test_share is not None:
+            choose += self.test_seconds()
+        return self.end_seconds() + choose + self.explain_seconds()
 
     def _spare(self) -> float:
         return self.explain_seconds() if self.budget.limited else 0.0
@@ -308,6 +311,18 @@ class Plan:
         if self.budget.hurried:
             return _HURRIED_SECONDS
         return float(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
+
+    def honest_seconds(self) -> float:
+        """Seconds kept for correcting the score for the choice."""
+        if not self.budget.limited:
+            return math.inf
+        if self.budget.hurried:
+            return _HURRIED_SECONDS
+        return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
+
+    def test_seconds(self) -> float:
+        """Seconds kept for scoring the rows kept aside."""
+        return self.honest_seconds()
 
     def _refit_reserve(self) -> float:
         """Seconds for refitting the best trials on all rows, side by side on the workers."""

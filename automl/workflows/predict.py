@@ -16,7 +16,9 @@ from automl.data.read import ReadOptions
 from automl.data.schema import ParsedTable
 from automl.data.write import format_of, writing
 from automl.errors import ConfigError, DataError, did_you_mean
+from automl.features.matrix import Matrix
 from automl.search.cores import usable_cores
+from automl.workflows._beyond import check_beyond, set_texts
 from automl.workflows._contract import check_report, reporting
 from automl.workflows._rows import (
     EXPLAINED_CHUNK_ROWS,
@@ -40,8 +42,9 @@ if TYPE_CHECKING:
 class PredictOptions:
     """What the scored table holds, and how strictly the rows are taken.
 
-    proba: add a probability per class.  keep: columns of the data to carry along, also as "a,b";
-    "all" = each.
+    proba: add a probability per class.  interval: add the ends that hold this share of the targets
+    (regression).  sets: add the classes that hold the true one so often (classification).
+    keep: columns of the data to carry along, also as "a,b"; "all" = each.
     explain: number of reasons per row.  mode: "default", "lenient" (missing columns are scored as
     missing) or "strict" (the first wrong cell or unseen level is an error).
     format: "csv", "parquet" or "jsonl"; None = by the name of the output, else CSV.
@@ -53,6 +56,8 @@ class PredictOptions:
     """
 
     proba: bool = False
+    interval: float | None = None
+    sets: float | None = None
     keep: tuple[str, ...] = ()
     explain: int = 0
     mode: Mode = "default"
@@ -150,8 +155,10 @@ def predict_table(
     """The scored rows of `frame`, in order.
 
     Columns: the kept ones (with `_input` after a name that is one of ours), `prediction` (label
-    text or float64), with `proba` one float64 `proba_<class>` per class in the bundle's order,
-    with `explain` `reason_<i>`, `reason_<i>_value` and `reason_<i>_contribution` for i = 1..k:
+    text or float64), with `interval` float64 `prediction_lower` and `prediction_upper`, with
+    `sets` `prediction_set` (a JSON list of labels, the likeliest first), with `proba` one float64
+    `proba_<class>` per class in the bundle's order, with `explain` `reason_<i>`,
+    `reason_<i>_value` and `reason_<i>_contribution` for i = 1..k:
     the columns with the largest contributions by size, in margin units towards the positive class
     (binary), the predicted class (multiclass) or the value (regression).
     first_row: number of the first row, for messages.
@@ -169,6 +176,7 @@ def check_options(predictor: Predictor, options: PredictOptions) -> None:
             f"'{predictor.target}' is a regression target and has no probabilities.",
             hint="Leave out --proba.",
         )
+    check_beyond(predictor, interval=options.interval, sets=options.sets)
     for name, value, least in (
         ("--explain", options.explain, 0),
         ("--chunk-rows", options.chunk_rows, 1),
@@ -217,6 +225,10 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def _own_names(predictor: Predictor, options: PredictOptions) -> list[str]:
     names = ["prediction"]
+    if options.interval is not None:
+        names += ["prediction_lower", "prediction_upper"]
+    if options.sets is not None:
+        names.append("prediction_set")
     if options.proba:
         names += [f"proba_{label}" for label in predictor.classes]
     for i in range(1, _n_reasons(predictor, options) + 1):
@@ -238,15 +250,22 @@ def _scored(
     if options.explain:
         explanation = predictor.explain(frame, parsed)
         margin = np.asarray(explanation.margin, dtype=np.float64).reshape(len(frame), -1)
+        features: ParsedTable | Matrix = parsed
     else:
-        margin = predictor.margin_of(predictor.matrix(parsed))
+        features = predictor.matrix(parsed)
+        margin = predictor.margin_of(features)
     if predictor.task.is_classification:
         proba = predictor.link.probabilities(margin)
         scored["prediction"] = pd.Series(predictor.labels(proba), dtype="str")
+        if options.sets is not None:
+            scored["prediction_set"] = set_texts(predictor, features, proba, options.sets)
         if options.proba:
             scored |= {f"proba_{label}": proba[:, j] for j, label in enumerate(predictor.classes)}
     else:
         scored["prediction"] = predictor.link.values(margin)
+        if options.interval is not None:
+            ends = predictor.interval(features, options.interval)
+            scored |= dict(zip(("prediction_lower", "prediction_upper"), ends, strict=True))
     if options.explain:
         table = explanation.top(options.explain).to_frame()
         scored |= {str(name): _present(column) for name, column in table.items()}

@@ -30,6 +30,11 @@ class FitResult:
     score, spread: mean and standard deviation over the folds of what ships. The blend was chosen
         on the same folds; `score_crossfitted` chooses its weights without the fold that is
         scored (None for a single model).
+    corrected: the "score" less what choosing gained on the rows that chose, its interval "low" to
+        "high" with confidence "level", and the "resamples", "rows" and "candidates" behind it
+        (`search.honest`); None where rows or time do not allow it.
+    test: "score", "low" and "high" of what ships on the rows of `test_share`, how many "rows" were
+        scored "of" those kept aside; None without.
     baseline: the score of the best constant prediction.  engine_scores: each engine's best trial.
     blend: members by falling weight.  importance: (column, mean |SHAP value|), largest first.
     seconds: wall time until the bundle stood.  reproducible: no decision read the clock.
@@ -62,6 +67,8 @@ class FitResult:
     notes: list[str] = field(default_factory=list)
     teacher: dict[str, Any] | None = None
     replay: dict[str, Any] | None = None
+    corrected: dict[str, Any] | None = None
+    test: dict[str, Any] | None = None
 
     @property
     def predictor(self) -> Predictor:

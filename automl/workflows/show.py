@@ -76,6 +76,8 @@ def _summary(manifest: Manifest) -> Section:
         "metric": data.get("metric"),
         "score": metrics.get("score"),
         "spread": metrics.get("spread"),
+        "corrected": _interval_text(metrics.get("corrected")),
+        "test rows": _interval_text(metrics.get("test")),
         "baseline": metrics.get("baseline"),
         "validation": metrics.get("validation"),
         "threshold": data.get("threshold"),
@@ -89,6 +91,14 @@ def _summary(manifest: Manifest) -> Section:
     }
     known = {name: value for name, value in facts.items() if value not in (None, [], {})}
     return Section("summary", ("fact", "value"), _pairs(known), known)
+
+
+def _interval_text(found: Any) -> str | None:
+    """A score with its interval; None in a bundle written without."""
+    if not isinstance(found, Mapping):
+        return None
+    ends = f"{found['low']:.6g} to {found['high']:.6g}"
+    return f"{found['score']:.6g} ({ends} with {found['level']:.0%} confidence)"
 
 
 def _leaderboard(manifest: Manifest) -> Section:

@@ -22,10 +22,11 @@ from automl.data.parse import parse_cells
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
-from automl.ledger import Ledger
+from automl.ledger import Ledger, Silent
 from automl.metrics._lookup import get_metric
 from automl.search.ship import explained_rows
 from automl.task import Task
+from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
 from automl.workflows.memory import MemoryPlan, rows_within
 
 Floats = NDArray[np.float64]
@@ -37,7 +38,8 @@ class TrainingTable:
 
     target: with `y` for these rows only.  weight: (n,) row weights or None.  groups: (n,) ids or
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
-    used columns.  digest: SHA-256 of the file, or of the frame's cells.
+    used columns.  digest: SHA-256 of the file, or of the frame's cells.  aside: the rows that
+    `--test-share` keeps out of all of this.
     """
 
     name: str
@@ -50,6 +52,7 @@ class TrainingTable:
     times: Floats | None
     duplicates: NDArray[np.int64]
     digest: str
+    aside: Aside | None = None
 
     def only_explained(self, seed: int) -> TrainingTable:
         """The same table with the cells of the rows that will be explained only, in that order.
@@ -77,6 +80,7 @@ def load_training_table(
     frame = _sample(frame, config, ledger)
     if memory is not None:
         frame = _within(frame, memory, config)
+    frame, aside = _set_aside(frame, config, ledger)
     target = _target(frame[config.target], config, ledger)
     frame = frame.loc[target.kept].reset_index(drop=True)
     features = frame.drop(columns=[config.target])
@@ -106,6 +110,7 @@ def load_training_table(
         times=_times(frame, config),
         duplicates=np.asarray(duplicates, dtype=np.int64),
         digest=digest,
+        aside=aside,
     )
     _tell_findings(table, ledger)
     return table
@@ -195,6 +200,22 @@ def _within(frame: pd.DataFrame, memory: MemoryPlan, config: FitConfig) -> pd.Da
 def _some_rows(frame: pd.DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
     chosen = np.random.default_rng(seed).permutation(len(frame))[:n_rows]
     return frame.iloc[np.sort(chosen)].reset_index(drop=True)
+
+
+def _set_aside(
+    frame: pd.DataFrame, config: FitConfig, ledger: Ledger
+) -> tuple[pd.DataFrame, Aside | None]:
+    """The rows to train on, and those that `--test-share` keeps out of everything."""
+    if config.test_share is None:
+        return frame, None
+    target = _target(frame[config.target], config, Ledger(Silent()))
+    known = frame.loc[target.kept].reset_index(drop=True)
+    ties = Ordered(_groups(known, config), _times(known, config))
+    rest, out = set_aside(frame, target, ties, config)
+    aside = aside_of(frame, target, out)
+    ledger.add("data", f"{len(out):,} rows are kept aside", "--test-share")
+    aside = replace(aside, weight=_weights(aside.frame, config))
+    return frame.iloc[rest].reset_index(drop=True), aside
 
 
 def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target:

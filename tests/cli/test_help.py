@@ -126,6 +126,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
         score=0.81234,
         spread=0.0041,
         score_crossfitted=0.8101,
+        test={"score": 0.79, "low": 0.75, "high": 0.83, "rows": 2469},
+        corrected={"score": 0.8055, "low": 0.791, "high": 0.819},
         fold_scores=[0.81, 0.82],
         baseline=0.5,
         engine_scores={"lightgbm": 0.811, "xgboost": 0.809},
@@ -189,10 +191,10 @@ def test_fit_ends_with_the_result(
     out, err = capsys.readouterr()
     assert out == ""
     for text in (
-        "roc_auc 0.8123 ± 0.0041 (baseline 0.5000), model in ",
+        "roc_auc 0.8055 (0.7910 to 0.8190, corrected for choosing) (baseline 0.5000), model in ",
         "12,345 rows, 7 columns",
-        "0.8100  0.8200",
-        "0.8101 with weights chosen without the fold that is scored",
+        "0.8100  0.8200, as they chose",
+        "0.7900 (0.7500 to 0.8300) on 2,469 rows kept aside",
         "lightgbm 0.8110, xgboost 0.8090",
         "1.00 x lightgbm-3 (lightgbm, plain, 0.8110)",
         "age 75%, income 25%",

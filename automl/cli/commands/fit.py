@@ -177,13 +177,14 @@ def _tell(console: Console, result: FitResult) -> None:
     """The result for a person: score, where it comes from, the files, the next command."""
     path = _near(result.path)
     headline = (
-        f"{result.metric} {score_text(result.score, result.spread)} "
+        f"{result.metric} {_score_text(result)} "
         f"(baseline {number(result.baseline)}), model in {path}"
     )
     facts = [
         ("target", f"{result.target} ({result.task})"),
         ("table", f"{result.n_rows:,} rows, {result.n_columns:,} columns"),
         *_validation_facts(result),
+        *_test_facts(result),
         *_model_facts(result),
         ("time", _time_text(result)),
         *_replay_facts(result),
@@ -202,11 +203,26 @@ def _near(path: Path) -> Path:
 def _validation_facts(result: FitResult) -> list[tuple[str, str]]:
     if len(result.fold_scores) < 2:
         return [("validation", "single holdout")]
-    facts = [("folds", "  ".join(map(number, result.fold_scores)))]
-    if result.score_crossfitted is not None:
-        score = number(result.score_crossfitted)
-        facts.append(("", f"{score} with weights chosen without the fold that is scored"))
-    return facts
+    text = "  ".join(map(number, result.fold_scores))
+    return [("folds", f"{text}, as they chose" if result.corrected else text)]
+
+
+def _test_facts(result: FitResult) -> list[tuple[str, str]]:
+    """The score of rows that no choice has seen, if any were kept aside."""
+    found = result.test
+    if found is None:
+        return []
+    ends = f"{number(found['low'])} to {number(found['high'])}"
+    return [("test", f"{number(found['score'])} ({ends}) on {found['rows']:,} rows kept aside")]
+
+
+def _score_text(result: FitResult) -> str:
+    """The corrected score with its interval; where there is none, the folds' with its spread."""
+    found = result.corrected
+    if found is None:
+        return score_text(result.score, result.spread)
+    ends = f"{number(found['low'])} to {number(found['high'])}"
+    return f"{number(found['score'])} ({ends}, corrected for choosing)"
 
 
 def _model_facts(result: FitResult) -> list[tuple[str, str]]:

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     "--format", "file_format", metavar="csv|parquet|jsonl", help="Choose the output format"
 )
 @click.option("--proba", is_flag=True, help="Add a probability per class")
+@click.option(
+    "--interval", type=float, metavar="LEVEL", help="Add the ends that hold this share of targets"
+)
+@click.option(
+    "--sets", type=float, metavar="LEVEL", help="Add sets that hold the class this often"
+)
 @click.option("--keep", multiple=True, metavar="COLUMNS", help="Carry columns along; a,b or all")
 @click.option("--explain", type=int, default=0, metavar="K", help="Add the K strongest reasons")
 @excel_option
@@ -52,6 +58,8 @@ def command(
     output: str | None,
     file_format: str | None,
     proba: bool,
+    interval: float | None,
+    sets: float | None,
     keep: tuple[str, ...],
     explain: int,
     excel_safe: bool,
@@ -68,9 +76,11 @@ def command(
 ) -> None:
     """Score the rows of DATA with BUNDLE.
 
-    Every row comes out, in its place: kept columns first, then `prediction`, `proba_<class>`
-    for each class (--proba), and `reason_<i>`, `reason_<i>_value`, `reason_<i>_contribution`
-    (--explain). A kept column that has one of these names gets `_input` behind its name.
+    Every row comes out, in its place: kept columns first, then `prediction`, `prediction_lower`
+    and `prediction_upper` (--interval), `prediction_set`, a JSON list of labels (--sets),
+    `proba_<class>` for each class (--proba), and `reason_<i>`, `reason_<i>_value`,
+    `reason_<i>_contribution` (--explain). A kept column that has one of these names gets `_input`
+    behind its name.
 
     A cell of the wrong type is scored as missing and named; --validation-report lists what else
     the table has against the schema. Kept cells and labels are written as they are; with
@@ -90,6 +100,8 @@ def command(
     found = reading_settings(delimiter, encoding, header)
     options = PredictOptions(
         proba=proba,
+        interval=interval,
+        sets=sets,
         keep=keep,
         explain=explain,
         excel_safe=excel_safe,
