@@ -109,12 +109,7 @@ def _read(
     data: Any, config: FitConfig, ledger: Ledger
 ) -> tuple[pd.DataFrame, str, str, Mapping[str, str]]:
     if isinstance(data, pd.DataFrame):
-        frame = data.copy(deep=False)
-        frame.columns = pd.Index([str(column) for column in frame.columns])
-        if not frame.columns.is_unique:
-            repeated = frame.columns[frame.columns.duplicated()][0]
-            raise DataError(f"Column {repeated!r} is there more than once.", hint="Rename one.")
-        frame = frame.reset_index(drop=True)
+        frame = named_frame(data)
         cells = pd.util.hash_pandas_object(frame, index=False).to_numpy()
         return frame, "data", hashlib.sha256(cells.tobytes()).hexdigest(), {}
     from automl.data.read import ReadOptions, read
@@ -135,6 +130,16 @@ def _read(
     return table.frame, name, table.digest, headers
 
 
+def named_frame(data: pd.DataFrame) -> pd.DataFrame:
+    """`data` with unique texts as column names and a plain index; its cells are not copied."""
+    frame = data.copy(deep=False)
+    frame.columns = pd.Index([str(column) for column in frame.columns])
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"Column {repeated!r} is there more than once.", hint="Rename one.")
+    return frame.reset_index(drop=True)
+
+
 def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
     """Every column that an option names must be there, and have one role."""
     columns = list(frame.columns)
@@ -150,7 +155,7 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         what = "Target" if option == "--target" else f"{option}"
         raise DataError(
             f"{what} {column!r} is not a column of the table.",
-            hint=did_you_mean(column, columns) or _list_columns(columns),
+            hint=did_you_mean(column, columns) or list_columns(columns),
         )
     clash = [o for o, c in named.items() if o != "--target" and c == config.target]
     if clash:
@@ -164,7 +169,8 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         )
 
 
-def _list_columns(columns: list[str]) -> str:
+def list_columns(columns: list[str]) -> str:
+    """The first names, as a hint."""
     shown = ", ".join(repr(column) for column in columns[:8])
     return f"Columns: {shown}{', …' if len(columns) > 8 else ''}."
 
