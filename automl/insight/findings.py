@@ -26,12 +26,24 @@ NOTES = ("missing", "copy", "redundant", "constant", "identifier")
 _ORDERS_AUC, _ORDERS_R2 = 0.75, 0.4
 _GOOD_AUC, _GOOD_R2 = 0.98, 0.97  # of one column, held out: better than honest ones are
 _MANY_MISSING = 0.5
+_LONGEST_NAME = 80
 _NATURAL = 0.002  # copies that chance explains to this share are none
 
 
 def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, the most serious kinds first; very long names are cut in their texts."""
+    findings = [_cut(finding) for finding in findings]
     rank = {kind: i for i, kind in enumerate((*WARNINGS, *NOTES))}
     return tuple(sorted(findings, key=lambda finding: rank[finding.kind]))
+
+
+def _cut(finding: Finding) -> Finding:
+    name = finding.column
+    if name is None or len(name) <= _LONGEST_NAME:
+        return finding
+    short = f"{name[: _LONGEST_NAME - 1]}…"
+    text = finding.text.replace(repr(name), repr(short))
+    return replace(finding, text=text, hint=finding.hint.replace(name, short))
 
 
 def about_columns(
@@ -46,7 +58,8 @@ def about_columns(
         text = f"Column {name!r} is equal to {other!r} in every row."
         found.append(Finding("copy", name, text, "fit leaves it out by itself."))
     told = {frozenset(pair) for pair in same}
-    return found + _redundant(relations, told)
+    target = next((view.name for view in views if view.target), None)
+    return found + _redundant(relations, told, target)
 
 
 def _about_one(view: View, outliers: Outliers | None) -> list[Finding]:
@@ -85,20 +98,30 @@ def _outlying(view: View, outliers: Outliers) -> Finding:
         code = f"{outliers.code:g}"
         text += f", most of them {code}"
         hint = f"If {code} means missing, pass --na-value {code}."
-    span = f"{number_text(outliers.low)} to {number_text(outliers.high)}"
-    return Finding("outliers", view.name, f"{text} (expected: {span}).", hint)
+    return Finding("outliers", view.name, f"{text} (expected: {_span(view, outliers)}).", hint)
 
 
-def _redundant(relations: Relations | None, told: set[frozenset[str]]) -> list[Finding]:
+def _span(view: View, outliers: Outliers) -> str:
+    values = view.values if view.whole is None else view.whole
+    assert values is not None
+    low, high = number_text(outliers.low), number_text(outliers.high)
+    if np.nanmin(values) >= outliers.low:
+        return f"at most {high}"
+    return f"at least {low}" if np.nanmax(values) <= outliers.high else f"{low} to {high}"
+
+
+def _redundant(
+    relations: Relations | None, told: set[frozenset[str]], target: str | None
+) -> list[Finding]:
     if relations is None:
         return []
-    found = []
+    found: list[Finding] = []
     for i, j in relations.strongest():
         size = abs(relations.strength[i, j])
         a, b = relations.names[i], relations.names[j]
         if not size >= SAME or len(found) >= 10:
             break
-        if frozenset((a, b)) not in told:
+        if frozenset((a, b)) not in told and target not in (a, b):
             text = f"Columns {a!r} and {b!r} say nearly the same"
             text += f" ({relations.measure(i, j)} {relations.strength[i, j]:.3f})."
             found.append(Finding("redundant", a, text, "One of them may be enough."))

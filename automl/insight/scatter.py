@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
+from automl.data.schema import Kind
 from automl.insight.relations import Relations
 from automl.insight.toward import Aim, Toward
 from automl.insight.view import Floats, View
@@ -30,6 +31,8 @@ class Scatter:
     y: tuple[float, ...]
     group: tuple[int, ...]
     groups: tuple[str, ...]
+    x_is_date: bool = False
+    y_is_date: bool = False
 
 
 def scatters(
@@ -49,6 +52,20 @@ def scatters(
         if view.is_number and not view.is_id and view.personal is None and view.varies
         if view.values is not None and view.distinct > 2
     }
+    dates = {view.name for view in views if view.kind is Kind.DATETIME}
+    return tuple(
+        replace(plot, x_is_date=plot.x_name in dates, y_is_date=plot.y_name in dates)
+        for plot in _plots(numbers, toward, aim, relations, seed)
+    )
+
+
+def _plots(
+    numbers: dict[str, Floats],
+    toward: Sequence[Toward],
+    aim: Aim | None,
+    relations: Relations | None,
+    seed: int,
+) -> tuple[Scatter, ...]:
     if aim is None:
         pairs = _related(relations, numbers)
         return tuple(_points(a, b, numbers[a], numbers[b], None, seed) for a, b in pairs)

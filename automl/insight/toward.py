@@ -280,8 +280,28 @@ def _ranges(view: View) -> tuple[Codes, list[str]]:
     edges = np.unique(np.quantile(present, np.linspace(0, 1, _N_BINS + 1)))
     inner = edges[1:-1]
     place[~np.isnan(view.values)] = np.searchsorted(inner, present, side="right")
-    labels = [f"{text(a)} to {text(b)}" for a, b in zip(edges, edges[1:], strict=False)]
-    return place, labels or [text(edges[0])]
+    ends = edges[1:].copy()
+    if view.kind is Kind.NUMERIC and bool((distinct % 1 == 0).all()):
+        ends[:-1] -= 1  # the next bin begins with the whole number that this one ends before
+    if view.kind is Kind.DATETIME:
+        return place, [f"from {day_text(a)}" for a in edges[:-1]] or [day_text(edges[0])]
+    # As few digits as tell the edges apart.
+    written = next(
+        (found for found in (_written(edges, ends, d) for d in (4, 5, 6, 8)) if _differ(found)),
+        _written(edges, ends, 12),
+    )
+    return place, written or [number_text(edges[0])]
+
+
+def _written(edges: Floats, ends: Floats, digits: int) -> list[str]:
+    pairs = zip(edges, ends, strict=False)
+    named = [(number_text(a, digits), number_text(b, digits)) for a, b in pairs]
+    return [a if a == b else f"{a} to {b}" for a, b in named]
+
+
+def _differ(labels: list[str]) -> bool:
+    firsts = [label.split(" to ")[0] for label in labels]
+    return len(set(firsts)) == len(firsts)
 
 
 def _levels(view: View) -> tuple[Codes, list[str]]:
@@ -295,13 +315,15 @@ def _levels(view: View) -> tuple[Codes, list[str]]:
         return np.minimum(view.codes, 0), ["all values"]
     labels = [text[:60] for text in view.levels[:n_shown]]
     rest = len(view.levels) - n_shown
-    return np.minimum(view.codes, n_shown), labels + ([f"{rest:,} others"] if rest else [])
+    return np.minimum(view.codes, n_shown), labels + ([others_text(rest)] if rest else [])
 
 
-def number_text(value: float) -> str:
-    """A number in four significant digits, for people."""
-    return f"{value:,.0f}" if abs(value) >= 1000 and abs(value) < 1e9 else f"{value:.4g}"
+def number_text(value: float, digits: int = 4) -> str:
+    """A number in so many significant digits, for people; whole thousands are never cut."""
+    if 10.0 ** (digits - 1) <= abs(value) < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
 
 
-def task_score_name(task: Task) -> str:
-    return "AUC" if task.is_classification else "R²"
+def others_text(n: int) -> str:
+    return f"{n:,} other{'s' * (n > 1)}"

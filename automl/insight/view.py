@@ -169,7 +169,7 @@ def samples(view: View) -> tuple[str, ...]:
         )
         if view.kind is Kind.DATETIME:
             return tuple(dict.fromkeys(day_text(day)[:7] for day in chosen))
-        return tuple(dict.fromkeys(f"≈ {float(f'{value:.2g}'):,g}" for value in chosen))
+        return tuple(dict.fromkeys(f"≈\u00a0{rough_text(value)}" for value in chosen))
     if may_show_levels(view):
         counts = level_counts(view)
         shown = [text for text, n in zip(view.levels, counts, strict=True) if may_show(n)]
@@ -194,6 +194,12 @@ def level_counts(view: View) -> Codes:
     """(n_levels,) rows looked at of each level."""
     assert view.codes is not None
     return np.bincount(view.codes[view.codes >= 0], minlength=len(view.levels))
+
+
+def rough_text(value: float) -> str:
+    """A number in two digits."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if 100 <= abs(rounded) < 1e9 else f"{rounded:g}"
 
 
 def day_text(days: float) -> str:
