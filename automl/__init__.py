@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from automl.model.predictor import Predictor as Predictor
     from automl.workflows.fit import fit as fit
     from automl.workflows.fit import resume as resume
+    from automl.workflows.profile import profile as profile
     from automl.workflows.result import FitResult as FitResult
 
     __version__: str
@@ -33,6 +34,7 @@ _HOME = {
     "Predictor": "automl.model.predictor",
     "fit": "automl.workflows.fit",
     "load": "automl.model.bundle",
+    "profile": "automl.workflows.profile",
     "resume": "automl.workflows.fit",
 }
 
@@ -45,6 +47,7 @@ __all__ = [  # noqa: F822 - the version has no home here: it is asked for when i
     "__version__",
     "fit",
     "load",
+    "profile",
     "resume",
 ]
 

@@ -17,7 +17,7 @@ _ALARM = 0.001  # numbers expected beyond the fence
 _SKEWED = 0.3  # Kelly's skewness from which amounts are looked at as logarithms, too
 _FEW = 60.0  # rows by which quantiles of few numbers are widened
 _SLOWER = 0.2  # measured: normal, exponential and Pareto tails on a logarithmic scale
-_CODES = (-1.0, 0.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)
+_CODES = (9.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)
 _CODE_ROWS = 3
 
 
@@ -49,6 +49,20 @@ def find_outliers(values: Floats) -> Outliers | None:
     """
     if len(values) < _LEAST:
         return None
+    code, low, high = _far_code(values)
+    others = values if code is None else values[values != code]
+    fences = _fences(others, len(values))
+    if fences is not None:
+        low, high = max(low, fences[0]), min(high, fences[1])
+    marks = (values < low) | (values > high)
+    n = int(marks.sum())
+    # What a tenth of the rows has is another group of rows, not a mistake.
+    if not n or (n > 0.1 * len(values) and code is None):
+        return None
+    return Outliers(low, high, n, n / len(values), code or _code(values[marks]))
+
+
+def _fences(values: Floats, n: int) -> tuple[float, float] | None:
     # The first of many rows would be those of one time.
     bulk = values[:: max(1, len(values) // _LOOKED_AT)]
     zeros = bulk == 0
@@ -60,14 +74,25 @@ def find_outliers(values: Floats) -> Outliers | None:
         bulk = bulk + np.random.default_rng(0).uniform(-0.5, 0.5, len(bulk))
     bulk = np.sort(bulk)
     middle = _quantile(bulk, 0.5)
-    high = middle + _reach(bulk - middle, bulk, len(values))
-    low = middle - _reach(middle - bulk[::-1], None, len(values))
-    marks = (values < low) | (values > high)
-    n = int(marks.sum())
-    # What a tenth of the rows has is another group of rows, not a mistake.
-    if not n or n > 0.1 * len(values):
-        return None
-    return Outliers(low, high, n, n / len(values), _code(values[marks]))
+    low = middle - _reach(middle - bulk[::-1], None, n)
+    return low, middle + _reach(bulk - middle, bulk, n)
+
+
+def _far_code(values: Floats) -> tuple[float | None, float, float]:
+    """A code for "missing" that lies far from all numbers, and fences between it and them."""
+    inf = float("inf")
+    for code in (float(values.min()), float(values.max())):
+        if abs(code) not in _CODES or (values == code).sum() < _CODE_ROWS:
+            continue
+        others = values[values != code]
+        if len(others) < _LEAST or len(np.unique(others[:5000])) < _LEAST_DISTINCT:
+            continue
+        low, high = float(others.min()), float(others.max())
+        if code < low and low - code > high - low:
+            return code, (code + low) / 2, inf
+        if code > high and code - high > high - low:
+            return code, -inf, (code + high) / 2
+    return None, -inf, inf
 
 
 def _reach(out: Floats, amounts: Floats | None, n: int) -> float:
@@ -115,8 +140,11 @@ def _code(outliers: Floats) -> float | None:
     """The number that most of the outliers are, if people write "missing" with it."""
     values, counts = np.unique(outliers, return_counts=True)
     value = float(values[int(counts.argmax())])
-    known = abs(value) in _CODES or value == -1.0
-    return value if known and counts.max() >= max(_CODE_ROWS, 0.5 * len(outliers)) else None
+    return (
+        value
+        if abs(value) in _CODES and counts.max() >= max(_CODE_ROWS, 0.5 * len(outliers))
+        else None
+    )
 
 
 def number_facts(values: Floats) -> dict[str, Any]:

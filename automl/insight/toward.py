@@ -25,7 +25,6 @@ from automl.insight.view import (
     may_show,
     may_show_levels,
 )
-from automl.task import Task
 
 MOST_SCORED = 80  # columns that a booster is trained on
 _ROWS = 6_000
@@ -93,7 +92,10 @@ class Aim:
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows of one range or level: mean (or rate) of each outcome, with its 95 % interval."""
+    """Rows of one range or level: mean (or rate) of each outcome, with its 95 % interval.
+
+    There is none for fewer than five rows.
+    """
 
     label: str
     n: int
@@ -242,7 +244,7 @@ def _bins(view: View, aim: Aim) -> tuple[Bin, ...]:
     found = []
     for i, label in [*enumerate(labels), (-1, "missing")]:
         rows = outcomes[(place == i) & known]
-        if len(rows):
+        if may_show(len(rows)):
             found.append(_bin(label, rows, aim))
     return tuple(found)
 

@@ -1,6 +1,6 @@
 """What every page is made of: one HTML file, no network, light and dark, phone and print.
 
-Names and values from tables go through `shown` or `escape`: they are text and nothing else.
+Names and values from tables go through `shown`: they are text and nothing else.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def document(title: str, heading: str, body: str, *, style: str = "") -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head><body><main>"
+        f"<title>{shown(title, 120)}</title><style>{STYLE}{style}</style></head><body><main>"
         f"<h1>{heading}</h1>{body}</main></body></html>\n"
     )
 
@@ -105,22 +105,20 @@ def shown(text: object, longest: int = 60) -> str:
 def facts(items: Iterable[tuple[str, str]]) -> str:
     """Named figures in a row; those without a text are left out."""
     parts = [
-        f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>"
-        for name, text in items
-        if text
+        f"<div><dt>{shown(name)}</dt><dd>{shown(text)}</dd></div>" for name, text in items if text
     ]
     return f'<dl class="facts">{"".join(parts)}</dl>' if parts else ""
 
 
 def card(title: str, hint: str, body: str) -> str:
     """A box with a heading, a line of explanation and HTML."""
-    said = f'<p class="hint">{escape(hint)}</p>' if hint else ""
-    return f'<div class="card"><h3>{escape(title)}</h3>{said}{body}</div>'
+    said = f'<p class="hint">{shown(hint, 600)}</p>' if hint else ""
+    return f'<div class="card"><h3>{shown(title, 120)}</h3>{said}{body}</div>'
 
 
 def table(names: Sequence[str], rows: str) -> str:
     """A table that scrolls sideways on a narrow screen; rows: HTML of `row`."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    head = "".join(f'<th scope="col">{shown(name)}</th>' for name in names)
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -132,7 +130,9 @@ def row(cells: Sequence[str], *, own: bool = False) -> str:
 
 
 def cell(text: str, kind: str = "") -> str:
-    return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
+    return (
+        f'<td class="{kind}">{shown(text, 200)}</td>' if kind else f"<td>{shown(text, 200)}</td>"
+    )
 
 
 def legend(items: Iterable[tuple[str, str]]) -> str:

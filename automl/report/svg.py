@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from html import escape
+
+from automl.report.page import shown
 
 
 def scale(low: float, high: float, left: float, right: float) -> Callable[[float], float]:
@@ -40,6 +41,6 @@ def svg(
     if fixed:
         named += f' style="width:{width}px"'
     return (
-        f'<svg{named} viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
+        f'<svg{named} viewBox="0 0 {width} {height}" role="img" aria-label="{shown(label, 120)}">'
         f"{''.join(parts)}</svg>"
     )
