@@ -67,7 +67,7 @@ def _about_one(view: View, outliers: Outliers | None) -> list[Finding]:
     found: list[Finding] = []
     if view.personal is not None:
         text = f"Column {name!r} looks like {view.personal.what} ({view.personal.evidence})."
-        hint = "Leave it out with --drop-pii, or keep its levels as keyed hashes with --hash-pii."
+        hint = "automl fit --drop-pii leaves such columns out."
         found.append(Finding("personal", name, text, hint))
     if outliers is not None:
         found.append(_outlying(view, outliers))

@@ -19,6 +19,7 @@ from automl.data.duplicates import duplicate_rows
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
+from automl.data.personal import Personal, find_personal
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
@@ -28,6 +29,8 @@ from automl.search.ship import explained_rows
 from automl.task import Task
 
 Floats = NDArray[np.float64]
+
+_LOOKED_AT = 50_000  # rows that are searched for personal data
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,16 @@ def load_training_table(data: Any, config: FitConfig, ledger: Ledger) -> Trainin
         for column in (config.group_column, config.time_column, config.weight_column)
         if column is not None
     ]
+    personal = _personal(features, config, roles) if config.drop_pii else {}
     schema, parsed = infer_schema(
         features,
         headers=headers,
         kinds=config.column,
-        drop=config.drop,
+        drop=(*config.drop, *personal),
         roles=roles,
         monotone=config.monotone,
     )
+    schema = _with_reasons(schema, personal)
     _tell_columns(schema, parsed, ledger)
     duplicates = duplicate_rows(features.iloc[:, list(schema.used)])
     table = TrainingTable(
@@ -204,6 +209,29 @@ def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target
     for note in target.notes:
         ledger.add("task", note)
     return target
+
+
+def _personal(features: pd.DataFrame, config: FitConfig, roles: list[str]) -> dict[str, Personal]:
+    """What --drop-pii leaves out: no role, and no column that the user gave a kind."""
+    found = {}
+    for name in features.columns:
+        if name in roles or name in config.column or name in config.drop:
+            continue
+        cells = read_cells(features[name].iloc[:: max(1, len(features) // _LOOKED_AT)])
+        personal = find_personal(name, cells, find_kind(cells, name).kind)
+        if personal is not None:
+            found[name] = personal
+    return found
+
+
+def _with_reasons(schema: Schema, personal: Mapping[str, Personal]) -> Schema:
+    columns = tuple(
+        replace(column, reason=f"--drop-pii: {one.what}, {one.evidence}")
+        if (one := personal.get(column.name)) is not None
+        else column
+        for column in schema.columns
+    )
+    return Schema(columns)
 
 
 def _tell_columns(schema: Schema, parsed: ParsedTable, ledger: Ledger) -> None:
