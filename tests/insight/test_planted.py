@@ -53,7 +53,7 @@ def shares(n_seeds: int) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def test_faults_are_found_and_clean_tables_are_not_blamed() -> None:
-    found, blamed = shares(4)
+    found, blamed = shares(2)
     assert min(found.values()) == 1.0, found
     assert not blamed
 
