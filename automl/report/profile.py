@@ -95,7 +95,7 @@ def _headline(found: Profile) -> str:
     n = found.n_warnings
     said = "nothing looks wrong" if not n else f"{n} warning{'s' * (n > 1)}"
     if found.findings and n:
-        first = ", ".join(dict.fromkeys(_WORDS[one.kind] for one in found.findings[:3]))
+        first = ", ".join(dict.fromkeys(_WORDS[one.kind] for one in found.findings[: min(3, n)]))
         said += f", first of all {first}"
     return f"{found.n_rows:,} rows, {len(found.columns):,} columns: {said}"
 
