@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from automl.workflows.fit import fit as fit
     from automl.workflows.fit import replay as replay
     from automl.workflows.fit import resume as resume
+    from automl.workflows.profile import profile as profile
     from automl.workflows.result import FitResult as FitResult
 
     __version__: str
@@ -34,6 +35,7 @@ _HOME = {
     "Predictor": "automl.model.predictor",
     "fit": "automl.workflows.fit",
     "load": "automl.model.bundle",
+    "profile": "automl.workflows.profile",
     "replay": "automl.workflows.fit",
     "resume": "automl.workflows.fit",
 }
@@ -47,6 +49,7 @@ __all__ = [  # noqa: F822 - the version has no home here: it is asked for when i
     "__version__",
     "fit",
     "load",
+    "profile",
     "replay",
     "resume",
 ]

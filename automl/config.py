@@ -131,6 +131,7 @@ class FitConfig:
     drop: tuple[str, ...] = _option(
         (), words(split=False), _COLUMNS, "Leave this column out", metavar="COLUMN"
     )
+    drop_pii: bool = _option(False, FLAG, _COLUMNS, "Leave out columns with personal data")
     group_column: str | None = _option(
         None, TEXT, _COLUMNS, "Keep rows of one group in one fold", metavar="COLUMN"
     )

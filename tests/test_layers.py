@@ -30,6 +30,7 @@ LEVELS = {
     "features": 3,
     "model": 4,
     "search": 5,
+    "insight": 5,
     "report": 6,
     "serve": 6,
     "export": 6,

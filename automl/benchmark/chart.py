@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from automl.benchmark.compare import Comparison
+from automl.report.page import N_COLOURS
+from automl.report.svg import scale, svg, ticks
 
-N_COLOURS = 6  # classes c0 … c5 of the page's style sheet
 _WIDTH = 640
 _LEFT, _RIGHT, _ROW = 160, 24, 34
 _LETTERS = 14  # of a name that fits left of the axis, also in the larger type of a phone
@@ -32,7 +33,7 @@ def score_chart(one: Comparison) -> str:
     low = _axis_start([value for table in one.sets for value in table.normalised.values()])
     place = _scale(low, 1.0)
     height = _ROW * len(one.sets) + 44
-    parts = _grid(_ticks(low, 1.0), place, height, lambda value: f"{value:g}")
+    parts = _grid(ticks(low, 1.0), place, height, lambda value: f"{value:g}")
     offsets = {name: _APART * (i - (len(colours) - 1) / 2) for i, name in enumerate(colours)}
     for i, table in enumerate(one.sets):
         y = 18 + _ROW * i + _ROW // 2
@@ -45,7 +46,7 @@ def score_chart(one: Comparison) -> str:
             title = f"{name} on {table.name}: {value:.3f}"
             hollow = value < low
             parts.append(_dot(x, y + offsets[name], radius, colours[name], title, hollow=hollow))
-    return _svg(parts, height, "Normalised score of each system on each data set")
+    return svg(parts, _WIDTH, height, "Normalised score of each system on each data set")
 
 
 def _axis_start(values: Sequence[float]) -> float:
@@ -65,7 +66,7 @@ def difference_chart(one: Comparison) -> str:
     low, high = min(ends) - margin, max(ends) + margin
     place = _scale(low, high)
     height = _ROW * len(rows) + 44
-    parts = _grid(_ticks(low, high), place, height, lambda value: f"{value:+g}" if value else "0")
+    parts = _grid(ticks(low, high), place, height, lambda value: f"{value:+g}" if value else "0")
     parts.append(
         f'<line class="zero" x1="{place(0):.1f}" x2="{place(0):.1f}" y1="10" y2="{height - 26}"/>'
     )
@@ -80,34 +81,21 @@ def difference_chart(one: Comparison) -> str:
                 f'x2="{place(against.high):.1f}" y1="{y}" y2="{y}"/>'
             )
         parts.append(_dot(place(against.difference), y, 6.5, "c0", title, hollow=False))
-    return _svg(parts, height, f"Mean difference of {one.own} to each other system")
+    return svg(parts, _WIDTH, height, f"Mean difference of {one.own} to each other system")
 
 
 def _scale(low: float, high: float) -> Callable[[float], float]:
-    width = _WIDTH - _LEFT - _RIGHT
-    return lambda value: _LEFT + width * (value - low) / (high - low or 1.0)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Four to eight round numbers between the ends."""
-    span = high - low or 1.0
-    step = 1.0
-    while step * 4 > span:
-        step /= 10.0
-    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 8)
-    first = math.ceil(low / step - 1e-9)
-    found = [(first + i) * step for i in range(10)]
-    return [round(value, 10) for value in found if value <= high + 1e-12]
+    return scale(low, high, _LEFT, _WIDTH - _RIGHT)
 
 
 def _grid(
-    ticks: Sequence[float],
+    values: Sequence[float],
     place: Callable[[float], float],
     height: int,
     word: Callable[[float], str],
 ) -> list[str]:
     parts = []
-    for value in ticks:
+    for value in values:
         x = place(value)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="10" y2="{height - 26}"/>')
         parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 8}">{word(value)}</text>')
@@ -124,11 +112,4 @@ def _dot(x: float, y: float, radius: float, colour: str, title: str, *, hollow: 
     return (
         f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
         f"<title>{escape(title)}</title></circle>"
-    )
-
-
-def _svg(parts: Sequence[str], height: int, label: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}">'
-        f"{''.join(parts)}</svg>"
     )

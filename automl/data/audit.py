@@ -79,15 +79,15 @@ def audit(
     A column is a suspected leak if it is a copy of the target, or if alone, learnt on half of the
     rows, it predicts the other half nearly perfectly; copies of one row stay in one half.
     """
-    findings = _leaks(parsed, schema, y, duplicates, len(classes), seed)
+    findings = leak_findings(parsed, schema, y, duplicates, len(classes), seed)
     if duplicates is not None:
         findings += _duplicates(duplicates, y, task)
     if task.is_classification:
-        findings += _classes(y, classes)
+        findings += class_findings(y, classes)
     return tuple(findings + _missing(schema))
 
 
-def _leaks(
+def leak_findings(
     parsed: ParsedTable,
     schema: Schema,
     y: Floats,
@@ -95,6 +95,7 @@ def _leaks(
     n_classes: int,
     seed: int,
 ) -> list[Finding]:
+    """Columns that copy the target, or alone predict it nearly perfectly; see `audit`."""
     halves = _halves(y, duplicates, n_classes, seed, n_columns=max(1, len(parsed.values)))
     findings = []
     for index, values in sorted(parsed.values.items()):
@@ -277,7 +278,8 @@ def _duplicates(duplicates: IntArray, y: Floats, task: Task) -> list[Finding]:
     return [Finding("duplicates", None, f"{text}.", hint)]
 
 
-def _classes(y: Floats, classes: Sequence[str]) -> list[Finding]:
+def class_findings(y: Floats, classes: Sequence[str]) -> list[Finding]:
+    """Classes of few rows, and a target of two very unequal ones."""
     counts = np.bincount(y.astype(np.int64), minlength=len(classes))
     findings = []
     rare = np.flatnonzero((counts > 0) & (counts < _RARE_ROWS))

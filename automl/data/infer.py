@@ -59,7 +59,7 @@ def infer_schema(
             columns.append(replace(asked, drop=Drop.USER, reason="dropped on request"))
             continue
         cells = read_cells(frame.iloc[:, i])
-        column, parsed = _infer_column(cells, asked, word, role=name in roles)
+        column, parsed = infer_column(cells, asked, word, role=name in roles)
         if parsed is not None:
             twin = _find_twin(column, parsed, values=values, seen=seen)
             if twin is None:
@@ -79,7 +79,7 @@ def infer_schema(
     return Schema(tuple(columns)), ParsedTable(len(frame), typed, listed, n_bad)
 
 
-def _infer_column(
+def infer_column(
     cells: Cells, asked: Column, word: str | None, *, role: bool
 ) -> tuple[Column, Parsed | None]:
     """`asked` with kind, formats, levels and statistics; its typed cells if it is used."""

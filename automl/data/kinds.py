@@ -284,7 +284,7 @@ def names_an_id(name: str) -> bool:
     """Whether a column name says identifier: id, user_id, PassengerId, 'Unnamed: 0', …"""
     if not name.strip() or re.fullmatch(r"(?i)unnamed(: ?\d+)?|column ?0|_c0|no\.?|#", name):
         return True
-    words = _words_in_order(name)
+    words = words_of(name)
     if not words:
         return False
     if words[-1] in _ID_WORDS or words[0] in ("id", "uuid", "guid"):
@@ -293,10 +293,10 @@ def names_an_id(name: str) -> bool:
 
 
 def _words(name: str) -> frozenset[str]:
-    return frozenset(_words_in_order(name))
+    return frozenset(words_of(name))
 
 
-def _words_in_order(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """Lower-case words of a name in snake_case, camelCase or with blanks."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return [word for word in re.split(r"[^0-9a-z]+", spaced.lower()) if word]

@@ -19,6 +19,7 @@ from automl.data.duplicates import duplicate_rows
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
+from automl.data.personal import Personal, find_personal
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
@@ -30,6 +31,8 @@ from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
 from automl.workflows.memory import MemoryPlan, rows_within
 
 Floats = NDArray[np.float64]
+
+_LOOKED_AT = 50_000  # rows that are searched for personal data
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,16 @@ def load_training_table(
         for column in (config.group_column, config.time_column, config.weight_column)
         if column is not None
     ]
+    personal = _personal(features, config, roles) if config.drop_pii else {}
     schema, parsed = infer_schema(
         features,
         headers=headers,
         kinds=config.column,
-        drop=config.drop,
+        drop=(*config.drop, *personal),
         roles=roles,
         monotone=config.monotone,
     )
+    schema = _with_reasons(schema, personal)
     _tell_columns(schema, parsed, ledger)
     duplicates = duplicate_rows(features.iloc[:, list(schema.used)])
     table = TrainingTable(
@@ -120,12 +125,7 @@ def _read(
     data: Any, config: FitConfig, ledger: Ledger
 ) -> tuple[pd.DataFrame, str, str, Mapping[str, str]]:
     if isinstance(data, pd.DataFrame):
-        frame = data.copy(deep=False)
-        frame.columns = pd.Index([str(column) for column in frame.columns])
-        if not frame.columns.is_unique:
-            repeated = frame.columns[frame.columns.duplicated()][0]
-            raise DataError(f"Column {repeated!r} is there more than once.", hint="Rename one.")
-        frame = frame.reset_index(drop=True)
+        frame = named_frame(data)
         cells = pd.util.hash_pandas_object(frame, index=False).to_numpy()
         return frame, "data", hashlib.sha256(cells.tobytes()).hexdigest(), {}
     from automl.data.read import ReadOptions, read
@@ -146,6 +146,16 @@ def _read(
     return table.frame, name, table.digest, headers
 
 
+def named_frame(data: pd.DataFrame) -> pd.DataFrame:
+    """`data` with unique texts as column names and a plain index; its cells are not copied."""
+    frame = data.copy(deep=False)
+    frame.columns = pd.Index([str(column) for column in frame.columns])
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"Column {repeated!r} is there more than once.", hint="Rename one.")
+    return frame.reset_index(drop=True)
+
+
 def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
     """Every column that an option names must be there, and have one role."""
     columns = list(frame.columns)
@@ -161,7 +171,7 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         what = "Target" if option == "--target" else f"{option}"
         raise DataError(
             f"{what} {column!r} is not a column of the table.",
-            hint=did_you_mean(column, columns) or _list_columns(columns),
+            hint=did_you_mean(column, columns) or list_columns(columns),
         )
     clash = [o for o, c in named.items() if o != "--target" and c == config.target]
     if clash:
@@ -175,7 +185,8 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         )
 
 
-def _list_columns(columns: list[str]) -> str:
+def list_columns(columns: list[str]) -> str:
+    """The first names, as a hint."""
     shown = ", ".join(repr(column) for column in columns[:8])
     return f"Columns: {shown}{', …' if len(columns) > 8 else ''}."
 
@@ -237,6 +248,29 @@ def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target
     for note in target.notes:
         ledger.add("task", note)
     return target
+
+
+def _personal(features: pd.DataFrame, config: FitConfig, roles: list[str]) -> dict[str, Personal]:
+    """What --drop-pii leaves out: no role, and no column that the user gave a kind."""
+    found = {}
+    for name in features.columns:
+        if name in roles or name in config.column or name in config.drop:
+            continue
+        cells = read_cells(features[name].iloc[:: max(1, len(features) // _LOOKED_AT)])
+        personal = find_personal(name, cells, find_kind(cells, name).kind)
+        if personal is not None:
+            found[name] = personal
+    return found
+
+
+def _with_reasons(schema: Schema, personal: Mapping[str, Personal]) -> Schema:
+    columns = tuple(
+        replace(column, reason=f"--drop-pii: {one.what}, {one.evidence}")
+        if (one := personal.get(column.name)) is not None
+        else column
+        for column in schema.columns
+    )
+    return Schema(columns)
 
 
 def _tell_columns(schema: Schema, parsed: ParsedTable, ledger: Ledger) -> None:
