@@ -351,7 +351,8 @@ def test_quiet_says_the_result_alone(models: Mapping[str, Path], invoke: Invoke)
     out, err = invoke(*args, "-q", "-o", "model")
     assert out == ""
     (line,) = err.splitlines()
-    assert re.fullmatch(r"log_loss [\d.]+ ± [\d.]+ \(baseline [\d.]+\), model in model", line)
+    corrected = r"\([\d.]+ to [\d.]+, corrected for choosing\)"
+    assert re.fullmatch(rf"log_loss [\d.]+ {corrected} \(baseline [\d.]+\), model in model", line)
     out, err = invoke("predict", "model", MULTICLASS.data, "-q")
     assert (len(out.splitlines()), err) == (179, "")
 

@@ -177,7 +177,8 @@ def test_rows_are_left_out_where_the_table_cannot_be_parsed(
 ) -> None:
     monkeypatch.setattr(plans, "_LEAST_FREE", 0)
     monkeypatch.setattr(plans, "_WORKER", 0)
-    own = use_of(psutil.Process()).proportional
+    own = 200 * MIB
+    monkeypatch.setattr(plans, "use_of", lambda process: Use(0, own))
     plan = plan_of(own + 300 * MIB)
     rows = rows_within(plan, 10_000_000, 10, ["lightgbm"])
     assert 50_000 < rows < 2_000_000
