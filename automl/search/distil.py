@@ -157,16 +157,7 @@ class School:
             tasks.append({**task, "kind": "student", "lessons": [lesson], "stop_after": stop})
         left = self._before(1.0 - _TRAINING_SHARE * (1.0 - last))
         for done, result in self._run(tasks, left):
-            recipe = done["recipe_file"]
-            student.folds[done["split"]] = FoldRun(
-                split=done["split"],
-                curve=result["curve"],
-                n_trained=result["n_trained"],
-                seconds=result["seconds"],
-                model=Path(done["model"]),
-                recipe_file=None if recipe is None else Path(recipe),
-                by_clock=result["by_clock"],
-            )
+            student.folds[done["split"]] = FoldRun.of(done, result)
             student.seconds += result["seconds"]
         folds = student.prefix()
         counts = choose_tree_counts(

@@ -134,17 +134,7 @@ class Judge:
         return True
 
     def _take_fold(self, trial: Trial, task: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-        recipe_file = task["recipe_file"]
-        fold = FoldRun(
-            split=task["split"],
-            curve=result["curve"],
-            n_trained=result["n_trained"],
-            seconds=result["seconds"],
-            model=Path(task["model"]),
-            recipe_file=None if recipe_file is None else Path(recipe_file),
-            by_clock=result["by_clock"],
-            model_bytes=result["model_bytes"],
-        )
+        fold = FoldRun.of(task, result)
         trial.folds[fold.split] = fold
         self.ended_by_clock |= fold.by_clock
         trial.seconds += fold.seconds

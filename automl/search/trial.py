@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +37,21 @@ class FoldRun:
     by_clock: bool = False
     n_trees: int = 0
     model_bytes: int = 0  # of the file as it is now
+
+    @classmethod
+    def of(cls, task: Mapping[str, Any], result: Mapping[str, Any]) -> FoldRun:
+        """What a worker made of a task to train a split."""
+        recipe_file = task["recipe_file"]
+        return cls(
+            split=task["split"],
+            curve=result["curve"],
+            n_trained=result["n_trained"],
+            seconds=result["seconds"],
+            model=Path(task["model"]),
+            recipe_file=None if recipe_file is None else Path(recipe_file),
+            by_clock=result["by_clock"],
+            model_bytes=result["model_bytes"],
+        )
 
 
 @dataclass

@@ -144,6 +144,14 @@ def test_an_older_bundle_says_that_it_has_none() -> None:
         ask(rows, 0.9)
 
 
+def noise(seed: int) -> pd.DataFrame:
+    """Twenty numbers, and a target that has nothing to do with them."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({f"x{i}": rng.normal(size=600) for i in range(20)})
+    table["y"] = rng.permutation(np.arange(600) % 2)
+    return table
+
+
 @pytest.mark.slow
 def test_the_choice_among_fifty_is_corrected_on_noise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -162,11 +170,8 @@ def test_the_choice_among_fifty_is_corrected_on_noise(
     monkeypatch.setattr(honest, "corrected_score", also_naive)
     within = 0
     for seed in range(20):
-        rng = np.random.default_rng(seed)
-        noise = pd.DataFrame({f"x{i}": rng.normal(size=600) for i in range(20)})
-        noise["y"] = rng.permutation(np.arange(600) % 2)
         result = automl.fit(
-            noise,
+            noise(seed),
             target="y",
             metric="roc_auc",
             engines=ENGINES,
@@ -187,11 +192,8 @@ def test_the_choice_among_fifty_is_corrected_on_noise(
 def test_pruned_candidates_that_are_left_out_do_not_flatter_noise(tmp_path: Path) -> None:
     within = 0
     for seed in range(20):
-        rng = np.random.default_rng(seed)
-        noise = pd.DataFrame({f"x{i}": rng.normal(size=600) for i in range(20)})
-        noise["y"] = rng.permutation(np.arange(600) % 2)
         result = automl.fit(
-            noise,
+            noise(seed),
             target="y",
             metric="roc_auc",
             engines=ENGINES,
