@@ -1,0 +1,59 @@
+"""What a report is drawn from: rows that no model learned from, and what is predicted for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.schema import ParsedTable, Schema
+from automl.metrics.base import Metric
+from automl.model.explain import Explanation
+from automl.task import Task
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Rows with their truth and an honest prediction: out of fold, or of labelled new data.
+
+    rows: (n,) numbers of the rows in the table, 0 = the first row of data.
+    y: (n,) float64 class indices (binary: 1 = positive) or target values.  weight: (n,) or None.
+    prediction: as metrics take it: (n,) probability of the positive class, (n, n_classes)
+        probabilities, or (n,) values; calibrated, if what ships is.
+    fold: (n,) which fold validated the row, or None for new data.
+    sample, cells: positions in `rows` of the (m,) rows whose typed cells are at hand, and those;
+        m is bounded, the sample is random.
+    explained, explanation: positions in `rows` of the rows that are explained, a part of
+        `sample`, and their contributions by models that have not seen them; None without.
+    """
+
+    task: Task
+    target: str
+    classes: tuple[str, ...]
+    metric: Metric
+    threshold: float
+    schema: Schema
+    rows: Rows
+    y: Floats
+    weight: Floats | None
+    prediction: Floats
+    fold: Rows | None
+    sample: Rows
+    cells: ParsedTable
+    explained: Rows
+    explanation: Explanation | None
+
+    @property
+    def codes(self) -> NDArray[np.intp]:
+        """(n,) class indices that are predicted; classifications only."""
+        if self.task is Task.BINARY:
+            return np.asarray(self.prediction >= self.threshold, dtype=np.intp)
+        return np.asarray(self.prediction.argmax(axis=1), dtype=np.intp)
+
+
+Facts = dict[str, Any]  # of a section: plain JSON, bounded, no cell that tells of persons
