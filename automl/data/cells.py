@@ -98,6 +98,26 @@ def read_cells(column: pd.Series[Any]) -> Cells:
     return _from_objects(column)
 
 
+def plain_numbers(column: pd.Series[Any]) -> Floats | None:
+    """(n_rows,) the numbers in a column of texts; NaN = missing.
+
+    None where the texts are not Arrow's, and where one is not a plain number: `read_cells` then
+    tells what it is. Arrow rounds a decimal text to the nearest float64, as Python does.
+    """
+    if getattr(column.dtype, "storage", "") != "pyarrow":
+        return None
+    import pyarrow as pa
+
+    try:
+        numbers = pa.chunked_array(pa.array(column.array)).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values = numbers.to_numpy()
+    if np.count_nonzero(np.isfinite(values)) + numbers.null_count < len(values):
+        return None  # 'inf', 'nan'
+    return values if values.flags.writeable else values.copy()
+
+
 def level_text(value: float) -> str:
     """The text of a number as a level: 1.0 -> '1', 0.1 -> '0.1'."""
     value = float(value)

@@ -11,7 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from automl.data.cells import Cells, Codes, Floats, Mask, Texts, level_text, read_cells, text_array
+from automl.data.cells import (
+    Cells,
+    Codes,
+    Floats,
+    Mask,
+    Texts,
+    level_text,
+    plain_numbers,
+    read_cells,
+    text_array,
+)
 from automl.data.dates import parse_date_cells, parse_dates
 from automl.data.numbers import parse_number_cells, parse_numbers, wrong_texts
 from automl.data.schema import Column, Kind, ParsedTable, Schema
@@ -78,7 +88,13 @@ def parse_table(
         if i not in places:
             values[i] = _all_missing(column.kind, n_rows)
             continue
-        cells = read_cells(frame.iloc[:, places[i]])
+        series = frame.iloc[:, places[i]]
+        if column.kind is Kind.NUMERIC and not column.formats:
+            numbers = plain_numbers(series)
+            if numbers is not None:
+                values[i] = numbers
+                continue
+        cells = read_cells(series)
         parsed = parse_cells(cells, column)
         values[i] = parsed.values
         wrong = parsed.bad
