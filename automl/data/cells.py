@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 _MICROSECONDS_PER_DAY = 86_400_000_000
 # Above this an integral float is written with an exponent; float64 is exact up to 2**53.
 _INTEGRAL_LIMIT = 1e15
+# So few cells are gone through one by one before pandas has looked at what they are.
+_FEW_ROWS = 16
 _NUMBER_OBJECTS = ("integer", "floating", "mixed-integer-float", "decimal")
 _DATE_OBJECTS = ("datetime", "datetime64", "date")
 
@@ -177,6 +179,11 @@ def _from_categories(column: pd.Series[Any]) -> Cells:
 
 
 def _from_texts(column: pd.Series[Any]) -> Cells:
+    if len(column) <= _FEW_ROWS:
+        known: dict[str, int] = {}
+        few = [cell.strip() if isinstance(cell, str) else "" for cell in column.tolist()]
+        places = [known.setdefault(text, len(known)) if text else -1 for text in few]
+        return Cells("text", np.empty(0), np.array(places, dtype=np.intp), text_array(known))
     codes, found = pd.factorize(column)
     texts = np.asarray(found, dtype=object)
     stripped = text_array([text.strip() for text in texts])

@@ -165,7 +165,8 @@ def _replaced(texts: Texts, values: Floats, names: Sequence[str]) -> Texts:
 
 def _parse_levels(cells: Cells, column: Column) -> NDArray[np.int32]:
     codes, texts = distinct_levels(cells, column.source)
-    found = pd.Index(column.levels, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+    known = column.level_codes
+    found = np.array([known.get(text, MISSING) for text in texts.tolist()], dtype=np.intp)
     if column.source == "text" and cells.source == "number" and (found < 0).any():
         # Codes that lost their zeros on the way: the number 123 is the level '00123' or '123.0'.
         meant = _levels_by_number(column.levels)
