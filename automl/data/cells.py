@@ -114,7 +114,7 @@ def plain_numbers(column: pd.Series[Any]) -> Floats | None:
         numbers = pa.chunked_array(pa.array(column.array)).cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-    values = numbers.to_numpy()
+    values: Floats = numbers.to_numpy()
     if np.count_nonzero(np.isfinite(values)) + numbers.null_count < len(values):
         return None  # 'inf', 'nan'
     return values if values.flags.writeable else values.copy()
