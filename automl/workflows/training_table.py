@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
 from automl.data.personal import Personal, find_personal
 from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.data.splits import Split
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.ledger import Ledger, Silent
 from automl.metrics._lookup import get_metric
-from automl.search.ship import explained_rows
 from automl.task import Task
 from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
 from automl.workflows.memory import MemoryPlan, rows_within
@@ -33,6 +33,8 @@ from automl.workflows.memory import MemoryPlan, rows_within
 Floats = NDArray[np.float64]
 
 _LOOKED_AT = 50_000  # rows that are searched for personal data
+# Rows whose cells stay until the report, and cells of all columns together.
+_SAMPLED_ROWS, _SAMPLED_CELLS = 20_000, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class TrainingTable:
     target: with `y` for these rows only.  weight: (n,) row weights or None.  groups: (n,) ids or
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
     used columns.  digest: SHA-256 of the file, or of the frame's cells.  aside: the rows that
-    `--test-share` keeps out of all of this.
+    `--test-share` keeps out of all of this.  sample: the rows that `parsed` holds, in its order;
+    None = all of them.
     """
 
     name: str
@@ -56,18 +59,18 @@ class TrainingTable:
     duplicates: NDArray[np.int64]
     digest: str
     aside: Aside | None = None
+    sample: NDArray[np.int64] | None = None
 
-    def only_explained(self, seed: int) -> TrainingTable:
-        """The same table with the cells of the rows that will be explained only, in that order.
+    def only_sampled(self, splits: Sequence[Split], seed: int) -> TrainingTable:
+        """The same table with the cells of random rows only, of those that `splits` validate.
 
         The matrix holds what training needs; the cells of a large table take as much again.
         """
-        rows = explained_rows(self.n_rows, seed)
-        cells = {
-            i: values.iloc[rows] if isinstance(values, pd.Series) else values[rows]
-            for i, values in self.parsed.values.items()
-        }
-        return replace(self, parsed=replace(self.parsed, n_rows=len(rows), values=cells))
+        validated = np.unique(np.concatenate([split.valid for split in splits]))
+        most = max(min(_SAMPLED_ROWS, _SAMPLED_CELLS // max(1, len(self.schema.used))), 1)
+        rows = np.random.default_rng(seed).permutation(validated)[:most]
+        parsed = self.parsed.take(rows)
+        return replace(self, parsed=parsed, sample=np.asarray(rows, dtype=np.int64))
 
 
 def load_training_table(
