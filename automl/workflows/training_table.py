@@ -44,8 +44,8 @@ class TrainingTable:
     target: with `y` for these rows only.  weight: (n,) row weights or None.  groups: (n,) ids or
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
     used columns.  digest: SHA-256 of the file, or of the frame's cells.  rows: (n,) number of each
-    row in the table as it was read, 0 = its first.  aside: the rows that
-    `--test-share` keeps out of all of this.  sample: the rows that `parsed` holds, in its order;
+    row in the table as it was read, 0 = its first.  aside: the rows that `--test-share` keeps out
+    of all of this.  sample: the rows that `parsed` holds, in its order;
     None = all of them.
     """
 
