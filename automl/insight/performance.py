@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.insight.evidence import Evidence, Facts
 from automl.insight.performance_binary import binary_facts
 from automl.insight.performance_classes import class_facts
-from automl.insight.performance_values import Bounds, value_facts
+from automl.insight.performance_values import value_facts
 from automl.insight.rounding import rounded
 from automl.metrics._evaluate import evaluate_all
 from automl.metrics._interval import LEVEL, bootstrap_intervals
@@ -31,16 +32,12 @@ _MAIN = {
 }
 
 
-def facts(evidence: Evidence, *, bounds: Bounds | None = None, seed: int = 0) -> Facts:
-    """Metrics, curves, matrices and errors of honest predictions, from 200,000 rows at most.
-
-    bounds: prediction intervals of the same rows, for their coverage (regression).
-    """
+def facts(evidence: Evidence, *, seed: int = 0) -> Facts:
+    """Metrics, curves, matrices and errors of honest predictions, from 200,000 rows at most."""
     n_rows = len(evidence.rows)
     some = _some_rows(evidence, seed)
     if some is not None:
         evidence = _taken(evidence, some)
-        bounds = bounds and bounds.take(some)
     found: Facts = {
         "task": evidence.task.value,
         "target": evidence.target,
@@ -55,11 +52,11 @@ def facts(evidence: Evidence, *, bounds: Bounds | None = None, seed: int = 0) ->
     elif evidence.task is Task.MULTICLASS:
         found["multiclass"] = class_facts(evidence, seed=seed)
     else:
-        found["regression"] = value_facts(evidence, bounds, seed=seed)
+        found["regression"] = value_facts(evidence, seed=seed)
     return found
 
 
-def _some_rows(evidence: Evidence, seed: int) -> np.ndarray | None:
+def _some_rows(evidence: Evidence, seed: int) -> NDArray[np.intp] | None:
     """Positions of the rows that are used, or None for all."""
     n = len(evidence.rows)
     most = min(MOST_ROWS, _MOST_CELLS // max(len(evidence.classes), 1))
@@ -68,7 +65,7 @@ def _some_rows(evidence: Evidence, seed: int) -> np.ndarray | None:
     return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
-def _taken(evidence: Evidence, some: np.ndarray) -> Evidence:
+def _taken(evidence: Evidence, some: NDArray[np.intp]) -> Evidence:
     """The evidence of some rows, without cells and explanations, which are not needed here."""
     none = np.empty(0, dtype=np.int64)
     return replace(
@@ -81,6 +78,7 @@ def _taken(evidence: Evidence, some: np.ndarray) -> Evidence:
         sample=none,
         explained=none,
         explanation=None,
+        bounds=evidence.bounds and evidence.bounds.take(some),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.insight.evidence import Evidence, Facts, Floats
 from automl.insight.reliability import reliability
@@ -39,7 +40,7 @@ def class_facts(evidence: Evidence, *, seed: int) -> Facts:
     }
 
 
-def _confusion(matrix: Floats, by_size: np.ndarray, classes: tuple[str, ...]) -> Facts:
+def _confusion(matrix: Floats, by_size: NDArray[np.intp], classes: tuple[str, ...]) -> Facts:
     """Labels and cells; classes keep their order, those that have no place are one last one."""
     k = len(classes)
     shown = np.sort(by_size[:MOST_CLASSES])
@@ -82,7 +83,9 @@ def _pairs(matrix: Floats, classes: tuple[str, ...]) -> list[Facts]:
     return found
 
 
-def _per_class(evidence: Evidence, matrix: Floats, by_size: np.ndarray, seed: int) -> list[Facts]:
+def _per_class(
+    evidence: Evidence, matrix: Floats, by_size: NDArray[np.intp], seed: int
+) -> list[Facts]:
     rows = per_class(matrix)
     listed = np.sort(by_size[:MOST_LISTED])
     auc = _one_against_rest(evidence, listed, seed)
@@ -96,7 +99,9 @@ def _per_class(evidence: Evidence, matrix: Floats, by_size: np.ndarray, seed: in
     ]
 
 
-def _one_against_rest(evidence: Evidence, classes: np.ndarray, seed: int) -> list[float | None]:
+def _one_against_rest(
+    evidence: Evidence, classes: NDArray[np.intp], seed: int
+) -> list[float | None]:
     """AUC of each class's probability; None for one that has no rows, or all."""
     y, proba, weight = evidence.y, evidence.prediction, evidence.weight
     most = max(_AUC_CELLS // len(classes), 1000)

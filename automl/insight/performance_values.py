@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from automl.insight.evidence import Evidence, Facts, Floats
+from automl.insight.evidence import Bounds, Evidence, Facts, Floats
 from automl.insight.reliability import wilson
 from automl.insight.rounding import all_rounded, rounded
 
@@ -16,25 +14,13 @@ _DECILES = 10
 _OUTERMOST = 0.005  # of the values on each side is not drawn
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """Prediction intervals of `level` coverage for the rows of the evidence. low, high: (n,)."""
-
-    level: float
-    low: Floats
-    high: Floats
-
-    def take(self, rows: np.ndarray) -> Bounds:
-        return Bounds(self.level, self.low[rows], self.high[rows])
-
-
-def value_facts(evidence: Evidence, bounds: Bounds | None, *, seed: int) -> Facts:
+def value_facts(evidence: Evidence, *, seed: int) -> Facts:
     """A sample of 1,000 rows, a histogram of residuals and a row for each tenth of predictions."""
-    y, value = evidence.y, evidence.prediction
+    y, value, bounds = evidence.y, evidence.prediction, evidence.bounds
     return {
         "points": _points(y, value, seed),
         "residuals": _residuals(y - value, evidence.weight),
-        "deciles": _deciles(evidence, bounds),
+        "deciles": _deciles(evidence),
         "coverage": None if bounds is None else _coverage(y, evidence.weight, bounds),
     }
 
@@ -79,7 +65,7 @@ def _residuals(residual: Floats, weight: Floats | None) -> Facts:
     }
 
 
-def _deciles(evidence: Evidence, bounds: Bounds | None) -> list[Facts]:
+def _deciles(evidence: Evidence) -> list[Facts]:
     """Rows by rising prediction in ten parts, fewer where many predictions are the same."""
     y, value, weight = evidence.y, evidence.prediction, evidence.weight
     cuts = np.unique(np.quantile(value, np.linspace(0, 1, _DECILES + 1)[1:-1]))
@@ -105,8 +91,8 @@ def _deciles(evidence: Evidence, bounds: Bounds | None) -> list[Facts]:
             "absolute": rounded(float(np.average(np.abs(residual), weights=w))),
             "quartiles": all_rounded(np.quantile(residual, [0.1, 0.25, 0.5, 0.75, 0.9])),
         }
-        if bounds is not None:
-            row |= _coverage(y[rows], w, bounds.take(rows))
+        if evidence.bounds is not None:
+            row |= _coverage(y[rows], w, evidence.bounds.take(rows))
         found.append(row)
     return found
 

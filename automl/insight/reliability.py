@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.insight.evidence import Floats
 
@@ -48,11 +49,18 @@ def reliability(event: Floats, proba: Floats, weight: Floats | None, *, seed: in
     low, high = wilson(observed, mass**2 / np.add.reduceat(w**2, starts))
     rows = np.diff(np.append(starts, len(event)))
     return Reliability(
-        *(tuple(float(x) for x in values) for values in (predicted, observed, low, high)),
+        predicted=_plain(predicted),
+        observed=_plain(observed),
+        low=_plain(low),
+        high=_plain(high),
         rows=tuple(int(n) for n in rows),
         ece=_ece(event[None], proba, w)[0],
         by_chance=_by_chance(proba, w, seed),
     )
+
+
+def _plain(values: Floats) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def wilson(share: Floats, n: Floats) -> tuple[Floats, Floats]:
@@ -63,7 +71,7 @@ def wilson(share: Floats, n: Floats) -> tuple[Floats, Floats]:
     return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
 
 
-def _starts(proba: Floats, weight: Floats, n_bins: int) -> np.ndarray:
+def _starts(proba: Floats, weight: Floats, n_bins: int) -> NDArray[np.intp]:
     """Where bins of about equal weight begin; equal probabilities share one."""
     levels = np.append(0, np.flatnonzero(np.diff(proba)) + 1)
     reached = np.cumsum(np.add.reduceat(weight, levels))

@@ -58,13 +58,13 @@ class Plane:
         self._x, self._y = x, y
         self._parts: list[str] = []
         for value in _few(x):
-            at = f"{self.x(value):.1f}"
+            place = f"{self.x(value):.1f}"
             if not x.at:
                 self._parts.append(
-                    f'<line class="grid" x1="{at}" x2="{at}" y1="{_TOP}" y2="{_BASE}"/>'
+                    f'<line class="grid" x1="{place}" x2="{place}" y1="{_TOP}" y2="{_BASE}"/>'
                 )
             self._parts.append(
-                f'<text class="tick" x="{at}" y="{_BASE + 15}">{x.text(value)}</text>'
+                f'<text class="tick" x="{place}" y="{_BASE + 15}">{x.text(value)}</text>'
             )
         for value in _few(y):
             at = self.y(value)

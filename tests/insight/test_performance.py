@@ -11,10 +11,9 @@ import pytest
 from made_evidence import binary, made, multiclass, regression
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
-from automl.insight.evidence import Evidence
+from automl.insight.evidence import Bounds, Evidence
 from automl.insight.performance import MOST_ROWS, facts
 from automl.insight.performance_classes import MOST_CLASSES
-from automl.insight.performance_values import Bounds
 from automl.insight.reliability import reliability, wilson
 from automl.metrics._interval import bootstrap_interval
 from automl.metrics._lookup import get_metric
@@ -157,7 +156,8 @@ def test_deciles_and_coverage_of_a_regression() -> None:
     evidence = regression(4000)
     value = evidence.prediction
     half = 1.645 * (5.0 + 0.2 * value)
-    found = plain(evidence, bounds=Bounds(0.9, value - half, value + half))["regression"]
+    evidence = replace(evidence, bounds=Bounds(0.9, value - half, value + half))
+    found = plain(evidence)["regression"]
     deciles = found["deciles"]
     assert [one["rows"] for one in deciles] == [400] * 10
     assert found["coverage"]["covered"] == pytest.approx(0.9, abs=0.02)

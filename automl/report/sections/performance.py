@@ -8,7 +8,6 @@ from automl.report.page import card, cell, row, shown, table
 from automl.report.plane import STYLE as PLANE_STYLE
 from automl.report.sections.performance_binary import binary_html
 from automl.report.sections.performance_classes import classes_html
-from automl.report.sections.performance_learning import learning_html
 from automl.report.sections.performance_style import RULES
 from automl.report.sections.performance_threshold import SCRIPT as _THRESHOLD
 from automl.report.sections.performance_values import values_html
@@ -20,14 +19,13 @@ SCRIPT = _THRESHOLD
 
 def html(facts: Facts) -> str:
     """The charts of the task, then every metric."""
-    learning = learning_html(facts["learning"]) if facts.get("learning") else ""
     parts = [f'<p class="hint">{shown(_source(facts), 400)}</p>']
     if "binary" in facts:
-        parts.append(binary_html(facts["binary"], learning, weighted=facts["weighted"]))
+        parts.append(binary_html(facts["binary"], weighted=facts["weighted"]))
     if "multiclass" in facts:
-        parts.append(classes_html(facts["multiclass"], learning))
+        parts.append(classes_html(facts["multiclass"]))
     if "regression" in facts:
-        parts.append(values_html(facts["regression"], learning, facts["target"]))
+        parts.append(values_html(facts["regression"], facts["target"]))
     parts.append(_metrics(facts))
     return "".join(parts)
 

@@ -11,13 +11,13 @@ from automl.report.sections.performance_reliability import reliability_card
 from automl.report.sections.performance_threshold import NOW_PR, NOW_ROC, counts_at, threshold_card
 
 
-def binary_html(facts: Facts, learning: str, *, weighted: bool) -> str:
+def binary_html(facts: Facts, *, weighted: bool) -> str:
     """The threshold with its counts, then ROC, precision-recall, calibration, gain and lift."""
     charts = [reliability_card(facts["calibration"], f"P({facts['classes'][1][:24]})")]
     if "roc" in facts:
         charts = [_roc(facts), _precision_recall(facts), *charts, _gain(facts), _lift(facts)]
     lab = threshold_card(facts, weighted=weighted)
-    return f'{lab}<div class="grid2">{"".join(charts)}{learning}</div>'
+    return f'{lab}<div class="grid2">{"".join(charts)}</div>'
 
 
 def _roc(facts: Facts) -> str:

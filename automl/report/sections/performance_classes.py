@@ -12,12 +12,12 @@ _FEW = 12  # classes whose cells are larger
 _TITLED = 40  # classes up to which a cell says its classes when pointed at
 
 
-def classes_html(facts: Facts, learning: str) -> str:
+def classes_html(facts: Facts) -> str:
     """Who is taken for whom, then every class, then whether the top probability is right."""
     calibration = reliability_card(facts["calibration"], "the likeliest class")
     return (
         _confusion(facts["confusion"])
-        + f'<div class="grid2">{_pairs(facts["pairs"])}{calibration}{learning}</div>'
+        + f'<div class="grid2">{_pairs(facts["pairs"])}{calibration}</div>'
         + _per_class(facts)
     )
 

@@ -10,13 +10,13 @@ from automl.report.page import card, cell, row, table
 from automl.report.plane import Axis, Plane, percent
 
 
-def values_html(facts: Facts, learning: str, target: str) -> str:
-    """The charts, with the learning curve's, then a row for each tenth of the predictions."""
+def values_html(facts: Facts, target: str) -> str:
+    """The charts, then a row for each tenth of the predictions."""
     charts = [_against(facts["points"], target), _residuals_by_value(facts), _histogram(facts)]
     charts.append(_error(facts["deciles"]))
     if facts["coverage"] is not None:
         charts.append(_covered(facts))
-    return f'<div class="grid2">{"".join(charts)}{learning}</div>{_table(facts)}'
+    return f'<div class="grid2">{"".join(charts)}</div>{_table(facts)}'
 
 
 def _against(points: Facts, target: str) -> str:
