@@ -53,7 +53,7 @@ def best_threshold(
     if metric.needs != "label" or metric.name in _DEGENERATE:
         return 0.5, score_probabilities(metric, y, proba, weight)
     if metric.name in LABEL_SCORES:
-        cuts, matrices = _cut_matrices(y, proba, weight)
+        cuts, matrices = cut_matrices(y, proba, weight)
         scores = LABEL_SCORES[metric.name](matrices)
     else:
         cuts = np.unique(np.append(np.quantile(proba, np.linspace(0.0, 1.0, _GRID)), 0.5))
@@ -65,7 +65,7 @@ def best_threshold(
     return threshold, score_probabilities(metric, y, proba, weight, threshold)
 
 
-def _cut_matrices(y: Floats, proba: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+def cut_matrices(y: Floats, proba: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
     """(m,) thresholds from none called positive to all, and their (m, 2, 2) confusion matrices."""
     order = np.argsort(proba)[::-1]
     ranked = proba[order]
