@@ -33,6 +33,7 @@ from automl.search.store import RunData
 from automl.workflows import result as files
 from automl.workflows.aside import score_aside
 from automl.workflows.conformal import conformal_of
+from automl.workflows.evidence import evidence_of
 from automl.workflows.explained import explain_folds
 from automl.workflows.extend import stays
 from automl.workflows.honest import honest_score
@@ -103,7 +104,16 @@ class Finish:
         outcome = self._outcome(choice, baseline, importance, taught, corrected)
         outcome = replace(outcome, test=test)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
-        pack(self, outcome, choice, members, importance, blend=kept, intervals=intervals)
+        pack(
+            self,
+            outcome,
+            choice,
+            members,
+            importance,
+            blend=kept,
+            intervals=intervals,
+            evidence=evidence_of(self, choice, explained),
+        )
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
 

@@ -43,8 +43,9 @@ class TrainingTable:
 
     target: with `y` for these rows only.  weight: (n,) row weights or None.  groups: (n,) ids or
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
-    used columns.  digest: SHA-256 of the file, or of the frame's cells.  aside: the rows that
-    `--test-share` keeps out of all of this.  sample: the rows that `parsed` holds, in its order;
+    used columns.  digest: SHA-256 of the file, or of the frame's cells.  rows: (n,) number of each
+    row in the table as it was read, 0 = its first.  aside: the rows that `--test-share` keeps out
+    of all of this.  sample: the rows that `parsed` holds, in its order;
     None = all of them.
     """
 
@@ -58,6 +59,7 @@ class TrainingTable:
     times: Floats | None
     duplicates: NDArray[np.int64]
     digest: str
+    rows: NDArray[np.int64]
     aside: Aside | None = None
     sample: NDArray[np.int64] | None = None
 
@@ -88,7 +90,9 @@ def load_training_table(
         frame = _within(frame, memory, config)
     frame, aside = _set_aside(frame, config, ledger)
     target = _target(frame[config.target], config, ledger)
-    frame = frame.loc[target.kept].reset_index(drop=True)
+    frame = frame.loc[target.kept]
+    rows = frame.index.to_numpy(dtype=np.int64)  # until here it says where a row came from
+    frame = frame.reset_index(drop=True)
     features = frame.drop(columns=[config.target])
     roles = [
         column
@@ -118,6 +122,7 @@ def load_training_table(
         times=_times(frame, config),
         duplicates=np.asarray(duplicates, dtype=np.int64),
         digest=digest,
+        rows=rows,
         aside=aside,
     )
     _tell_findings(table, ledger)
@@ -213,7 +218,7 @@ def _within(frame: pd.DataFrame, memory: MemoryPlan, config: FitConfig) -> pd.Da
 
 def _some_rows(frame: pd.DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
     chosen = np.random.default_rng(seed).permutation(len(frame))[:n_rows]
-    return frame.iloc[np.sort(chosen)].reset_index(drop=True)
+    return frame.iloc[np.sort(chosen)]
 
 
 def _set_aside(
@@ -229,7 +234,7 @@ def _set_aside(
     aside = aside_of(frame, target, out)
     ledger.add("data", f"{len(out):,} rows are kept aside", "--test-share")
     aside = replace(aside, weight=_weights(aside.frame, config))
-    return frame.iloc[rest].reset_index(drop=True), aside
+    return frame.iloc[rest], aside
 
 
 def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target:
