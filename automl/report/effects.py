@@ -36,7 +36,14 @@ STYLE = "".join(
     " min-width: 3.4rem; vertical-align: bottom; }"
     "\n.scale { display: inline-block; width: 4.5rem; height: .55rem; border-radius: 4px;"
     " margin: 0 .4rem; background: linear-gradient(to right, var(--c2), var(--c1)); }"
-    "\n@media (max-width: 34rem) { .fall text, .effect text { font-size: 12.5px; }"
+    "\n.apart { margin-top: 1.3rem; }"
+    "\n.pairs { list-style: none; margin: .6rem 0 0; padding: 0; font-size: .88rem; }"
+    "\n.pairs li { display: grid; grid-template-columns: minmax(0, 1fr) 7rem 6.5rem; gap: .8rem;"
+    " align-items: center; padding: .25rem 0; overflow-wrap: anywhere; }"
+    "\n.pairs meter { width: 100%; height: .8rem; } .pairs small { color: var(--soft); }"
+    "\n@media (max-width: 34rem) {"
+    " .pairs li { grid-template-columns: minmax(0, 1fr) 4rem 5.6rem; }"
+    "\n.fall text, .effect text { font-size: 12.5px; }"
     " .effect .tick { font-size: 11.5px; } }"
 )
 
