@@ -23,6 +23,7 @@ from automl.insight.contributions import (
 from automl.insight.evidence import Evidence, Facts
 from automl.insight.partial import partial_dependence
 from automl.insight.told_rows import told_rows
+from automl.model.cells import NUMBERS
 from automl.model.explain import Explanation, Importance
 from automl.task import Task
 
@@ -238,7 +239,7 @@ def _dependences(  # noqa: PLR0913 - the explanation, what is known of it, and w
         plot = dependence(
             explanation, i, _output(importance, i), masked=hidden.column(i), rows=rows
         )
-        partner = _partner(i, pairs, hidden)
+        partner = _partner(explanation, i, pairs, hidden)
         if plot["points"] is not None:
             drawn = np.asarray(plot["points"].pop("rows"), dtype=np.intp)
             if partner is not None:
@@ -248,11 +249,13 @@ def _dependences(  # noqa: PLR0913 - the explanation, what is known of it, and w
     return found
 
 
-def _partner(column: int, pairs: Sequence[dict[str, Any]], hidden: _Hidden) -> int | None:
-    """The column that interacts most with this one and may be shown by colour."""
+def _partner(
+    explanation: Explanation, column: int, pairs: Sequence[dict[str, Any]], hidden: _Hidden
+) -> int | None:
+    """The column of numbers that interacts most with this one and may be shown by colour."""
     for pair in pairs:
         if column in pair["columns"]:
             other = next(j for j in pair["columns"] if j != column)
-            if not hidden.column(other):
+            if explanation.kinds[other] in NUMBERS and not hidden.column(other):
                 return int(other)
     return None

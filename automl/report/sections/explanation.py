@@ -16,12 +16,13 @@ _LEGEND = (
     '<p class="hint">Colour: the cell among its column\'s, low<span class="scale"></span>high; '
     "grey: no number.</p>"
 )
+_WRITTEN = 0.5  # hundredths of colour from which on a cell holds its number
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def html(facts: Facts) -> str:
     """What moves the predictions."""
-    parts = [_lead(facts), f'<div class="grid2">{_importance(facts)}{_swarm(facts)}</div>']
+    parts = [_lead(facts), f'<div class="lead2">{_importance(facts)}{_swarm(facts)}</div>']
     parts += [_classes(facts), _dependence(facts), _pairs(facts), _partial(facts), _rows(facts)]
     return "".join(parts)
 
@@ -95,7 +96,7 @@ def _heat(value: float, most: float) -> str:
     part = 55 * value / most
     return (
         f'<td style="background:color-mix(in srgb, var(--c0) {part:.0f}%, transparent)">'
-        f"{number_text(value, 2)}</td>"
+        f"{number_text(value, 2) if part >= _WRITTEN else '·'}</td>"
     )
 
 
@@ -139,7 +140,7 @@ def _pairs(facts: Facts) -> str:
     most = max((pair["spread"] for pair in facts["pairs"]), default=0.0) or 1.0
     body = "".join(
         f"<li><span><bdi>{shown(pair['a'], 40)}</bdi> {_TIMES} <bdi>{shown(pair['b'], 40)}</bdi>"
-        f"</span><meter min=0 max={most:.6g} value={pair['spread']:.6g}></meter>"
+        f"</span><i style='width:{100 * pair['spread'] / most:.0f}%'></i>"
         f"<small>± {number_text(pair['spread'], 3)} · {pair['share']:.0%}</small></li>"
         for pair in facts["pairs"]
     )
