@@ -16,6 +16,7 @@ from automl.config import FitConfig
 from automl.data.audit import audit
 from automl.data.cells import read_cells
 from automl.data.duplicates import duplicate_rows
+from automl.data.groups import Groups
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
@@ -28,6 +29,7 @@ from automl.metrics._lookup import get_metric
 from automl.search.ship import explained_rows
 from automl.task import Task
 from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
+from automl.workflows.fairness import audited_groups
 from automl.workflows.memory import MemoryPlan, rows_within
 
 Floats = NDArray[np.float64]
@@ -42,7 +44,8 @@ class TrainingTable:
     target: with `y` for these rows only.  weight: (n,) row weights or None.  groups: (n,) ids or
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
     used columns.  digest: SHA-256 of the file, or of the frame's cells.  aside: the rows that
-    `--test-share` keeps out of all of this.
+    `--test-share` keeps out of all of this.  sensitive: the groups of the
+    columns whose fairness is audited, also of those that are no features.
     """
 
     name: str
@@ -56,6 +59,7 @@ class TrainingTable:
     duplicates: NDArray[np.int64]
     digest: str
     aside: Aside | None = None
+    sensitive: tuple[Groups, ...] = ()
 
     def only_explained(self, seed: int) -> TrainingTable:
         """The same table with the cells of the rows that will be explained only, in that order.
@@ -116,6 +120,7 @@ def load_training_table(
         duplicates=np.asarray(duplicates, dtype=np.int64),
         digest=digest,
         aside=aside,
+        sensitive=audited_groups(features, schema, config, ledger),
     )
     _tell_findings(table, ledger)
     return table
@@ -165,7 +170,8 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         "--time-column": config.time_column,
         "--weight-column": config.weight_column,
     }
-    for option, column in named.items():
+    asked = [*named.items(), *(("--sensitive", name) for name in config.sensitive)]
+    for option, column in asked:
         if column is None or column in columns:
             continue
         what = "Target" if option == "--target" else f"{option}"
