@@ -13,7 +13,7 @@ from automl.data.splits import Folds
 from automl.features.preprocess import Preprocessor
 from automl.ledger import Ledger
 from automl.model.bundle import MemberFiles
-from automl.model.explain import Importance, rank_correlation
+from automl.model.explain import Importance
 from automl.model.manifest import read_manifest
 from automl.search.baseline import baseline_margins
 from automl.search.blend import Limits
@@ -27,10 +27,7 @@ from automl.search.select import Choice, choose
 from automl.search.setup import Goal
 from automl.search.ship import (
     GRACE,
-    MAX_EXPLAINED_ROWS,
-    BlendShap,
     NotDone,
-    blend_shap,
     fold_members,
     refit_members,
 )
@@ -39,6 +36,8 @@ from automl.search.trial import Trial
 from automl.workflows import result as files
 from automl.workflows.aside import score_aside
 from automl.workflows.conformal import conformal_of
+from automl.workflows.evidence import evidence_of
+from automl.workflows.explained import explain_folds
 from automl.workflows.extend import stays
 from automl.workflows.fairness import told_parity
 from automl.workflows.honest import honest_score
@@ -51,8 +50,6 @@ from automl.workflows.source import Source
 from automl.workflows.student import Taught, teach
 from automl.workflows.training_table import TrainingTable
 
-# Rows explained where no clock limits them; a fixed number, so that the bundle is reproducible.
-EXPLAINED_ROWS = 500
 # A shipped model that the clock cut before this many trees is hardly more than the baseline.
 _LEAST_TREES = 5
 
@@ -104,13 +101,24 @@ class Finish:
         corrected = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
         test = score_aside(self, choice, members)
-        shap = self._explain(members)
-        importance = None if shap is None else self._importance(shap)
+        trials = self.race.done if taught is None else [taught.student.trial]
+        own = all(path.parent.parent == self.run.trials for m in members for path, _ in m.boosters)
+        explained = explain_folds(self, choice, trials, refitted=not own)
+        importance = None if explained is None else explained.explanation.global_importance()
         intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
         outcome = self._outcome(choice, baseline, importance, taught, corrected)
         outcome = replace(outcome, test=test, parity=parity)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
-        pack(self, outcome, choice, members, importance, blend=kept, intervals=intervals)
+        pack(
+            self,
+            outcome,
+            choice,
+            members,
+            importance,
+            blend=kept,
+            intervals=intervals,
+            evidence=evidence_of(self, choice, explained, parity),
+        )
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
 
@@ -248,59 +256,6 @@ class Finish:
                 "blend", "the clock cut a refitted model short of its trees", warning=True
             )
         return members
-
-    def _explain(self, members: list[MemberFiles]) -> BlendShap | None:
-        limited = self.plan.budget.limited
-        by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
-
-        def left() -> float:
-            return (
-                self.plan.budget.left() - self.plan.end_seconds() - GRACE if limited else math.inf
-            )
-
-        try:
-            shap = blend_shap(
-                members,
-                self.data,
-                self.race.executor,
-                n_columns=len(self.table.schema.columns),
-                folder=self.run.path / "shap",
-                max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
-                probe=limited and by_clock,
-                seconds_left=left,
-            )
-        except NotDone as reason:
-            hint = "`automl explain` computes them from the bundle"
-            self.ledger.add(
-                "explain",
-                "no time was left for SHAP values" if reason.late else "there are no SHAP values",
-                hint if reason.late else f"{reason}; {hint}",
-                warning=True,
-            )
-            return None
-        self.ledger.add("explain", f"SHAP values of {len(shap.rows):,} training rows")
-        return shap
-
-    def _importance(self, shap: BlendShap) -> Importance:
-        schema, parsed = self.table.schema, self.table.parsed
-        used = list(schema.used)
-        values = np.moveaxis(shap.values, 1, 2)[:, used, :]  # (n, c, k)
-        numbers = np.full((len(shap.rows), len(used)), np.nan)
-        for j, index in enumerate(used):
-            cells = parsed.values[index]
-            if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-                numbers[:, j] = cells[: len(shap.rows)]
-        classes = self.table.target.classes
-        outputs = classes if values.shape[2] > 1 else (classes[1:] or ("prediction",))
-        return Importance(
-            columns=tuple(schema.columns[i].name for i in used),
-            outputs=tuple(outputs),
-            mean_abs=np.abs(values).mean(axis=0),
-            correlation=np.vstack(
-                [rank_correlation(numbers[:, j], values[:, j]) for j in range(len(used))]
-            ),
-            n_rows=len(values),
-        )
 
     # -- the record -----------------------------------------------------------------------------
 

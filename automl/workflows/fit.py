@@ -216,7 +216,7 @@ def _made_ready(
     goal = _goal(table, config, ledger)
     engines = _able(_engines(config), goal)
     preprocessor, data, folds = _prepare(table, goal, config, executor)
-    table = table.only_explained(config.seed)
+    table = table.only_sampled(folds.splits, config.seed)
     give_back_memory()
     if earlier is None:
         goal, data = settle_scale(

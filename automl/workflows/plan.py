@@ -223,7 +223,7 @@ class Plan:
             Costs(self._guess(data)),
             ledger,
         )
-        slowness = self._slowness() if self.budget.limited else 1.0
+        slowness = self.slowness if self.budget.limited else 1.0
         self._race = Race(
             executor,
             scorer,
@@ -279,9 +279,10 @@ class Plan:
 
     def end_seconds(self) -> float:
         """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
-        return END_SECONDS * self._slowness()
+        return END_SECONDS * self.slowness
 
-    def _slowness(self) -> float:
+    @property
+    def slowness(self) -> float:
         """Wall time over CPU time: of the race's tasks, and of this process before the race."""
         if self._race is not None:
             return self._race.pace.slowness
@@ -295,7 +296,7 @@ class Plan:
         rows = len(race.scorer.rows)
         each = race.judge.loss_seconds * min(1.0, MAX_ROWS / rows)
         candidates = min(len(race.done), MAX_CANDIDATES)
-        seconds = self._slowness() * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
+        seconds = self.slowness * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
         if self._goal.calibrate:
             seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
         # With a limit on disparity, what would ship without it is chosen too, to tell the price.

@@ -1,0 +1,90 @@
+"""The facts of a report's sections, within the time there is, and the files they become."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from automl import plugins
+from automl.insight.evidence import Evidence, Facts
+from automl.insight.record import Record
+from automl.model.jsonfile import json_bytes
+from automl.report.report import LEFT_OUT, report_page
+from automl.report.sections import ORDER
+
+REPORT_JSON, REPORT_HTML = "report.json", "report.html"
+# Made from the record; the others are made from the evidence.
+OF_RECORD = ("result", "data", "race", "decisions")
+# What matters most first: where time is short, the last ones are left out.
+PRIORITY = (
+    *("result", "decisions", "data", "performance", "race", "explanation", "wrong"),
+    "fairness",
+)
+# Seconds that the facts of a section and their drawing take at most, on an idle machine.
+_SECONDS = {
+    "result": 0.01,
+    "decisions": 0.01,
+    "data": 0.02,
+    "race": 0.1,
+    "performance": 0.5,
+    "explanation": 0.5,
+    "wrong": 0.5,
+    "fairness": 0.5,
+}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds that are left for the facts, and how much slower than idle the machine is."""
+
+    left: Callable[[], float] = lambda: math.inf
+    slowness: float = 1.0
+
+
+def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Facts]:
+    """The facts of every section that has some, and `about` the whole.
+
+    Where the clock has no time for a section, it and all after it are left out and named.
+    """
+    facts: dict[str, Facts] = {}
+    about = about_of(record)
+    names = _known()
+    for i, name in enumerate(names):
+        if clock.left() < _SECONDS[name] * clock.slowness:
+            about[LEFT_OUT] = sorted(names[i:], key=ORDER.index)
+            break
+        found = facts_of(name, record, evidence)
+        if found:
+            facts[name] = found
+    return {"about": about, **facts}
+
+
+def facts_of(name: str, record: Record, evidence: Evidence) -> Facts:
+    """The facts of one section; empty where it has nothing to say."""
+    source: Any = record if name in OF_RECORD else evidence
+    found: Facts = plugins.load("automl.insight", name, "facts")(source)
+    return found
+
+
+def _known() -> list[str]:
+    """Sections whose facts and drawing are there, what matters most first."""
+    there = plugins.own_names("automl.insight") & plugins.own_names("automl.report.sections")
+    return [name for name in PRIORITY if name in there]
+
+
+def about_of(record: Record) -> Facts:
+    """What names a report."""
+    data = record.facts.get("data")
+    return {
+        "target": str(record.facts["target"]),
+        "task": str(record.facts["task"]),
+        "data": str(data.get("name", "")) if isinstance(data, dict) else "",
+    }
+
+
+def report_files(facts: dict[str, Facts]) -> dict[str, bytes]:
+    """`report.json` and the page that is drawn from it, by their names in a bundle."""
+    text = json_bytes(facts)
+    return {REPORT_JSON: text, REPORT_HTML: report_page(facts).encode("utf-8")}
