@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from automl.estimators import AutoMLRegressor as AutoMLRegressor
     from automl.model.bundle import load as load
     from automl.model.predictor import Predictor as Predictor
+    from automl.workflows.compare import compare as compare
     from automl.workflows.fit import fit as fit
     from automl.workflows.fit import replay as replay
     from automl.workflows.fit import resume as resume
@@ -33,6 +34,7 @@ _HOME = {
     "FitConfig": "automl.config",
     "FitResult": "automl.workflows.result",
     "Predictor": "automl.model.predictor",
+    "compare": "automl.workflows.compare",
     "fit": "automl.workflows.fit",
     "load": "automl.model.bundle",
     "profile": "automl.workflows.profile",
@@ -47,6 +49,7 @@ __all__ = [  # noqa: F822 - the version has no home here: it is asked for when i
     "FitResult",
     "Predictor",
     "__version__",
+    "compare",
     "fit",
     "load",
     "profile",
