@@ -62,6 +62,8 @@ def _audit_classes(evidence: Evidence, groups: Groups) -> Facts:
     rows = []
     for g, label in enumerate(groups.labels):
         own = np.flatnonzero(groups.codes == g)
+        if not len(own):
+            continue
         entry: Facts = {
             "group": label,
             "rows": len(own),
@@ -226,6 +228,8 @@ def _audit_values(evidence: Evidence, groups: Groups) -> Facts:
     rows: list[Facts] = []
     for g, label in enumerate(groups.labels):
         own = np.flatnonzero(groups.codes == g)
+        if not len(own):
+            continue
         weight = None if evidence.weight is None else evidence.weight[own]
         rows.append(
             {

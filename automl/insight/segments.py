@@ -123,8 +123,8 @@ def _of_numbers(column: Column, values: Floats, known: NDArray[np.bool_]) -> Pla
         else:
             quantiles = np.quantile(present, np.linspace(0, 1, _MOST_BINS + 1)[1:-1])
             whole = bool((present % 1 == 0).all())
-            cuts = np.floor(quantiles) if whole else [_rounded(one) for one in quantiles.tolist()]
-            cuts = np.unique(np.asarray(cuts))
+            cut = math.floor if whole else _rounded
+            cuts = np.unique([float(cut(one)) for one in quantiles.tolist()])
             cuts = cuts[(cuts >= distinct[0]) & (cuts < distinct[-1])]
     places = np.searchsorted(cuts, values, side="left").astype(np.int64)
     missing = np.isnan(values)
