@@ -127,6 +127,7 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "score_crossfitted": outcome.score_crossfitted,
         "corrected": outcome.corrected,
         "test": outcome.test,
+        "parity": outcome.parity,
         "teacher": outcome.teacher,
         "fold_scores": outcome.fold_scores,
         "baseline": outcome.baseline,

@@ -33,6 +33,7 @@ from automl.search.setup import Goal, fold_seconds
 from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
+from automl.workflows.fairness import parity_of
 from automl.workflows.memory import MemoryPlan
 from automl.workflows.resume import Earlier, Interrupted
 from automl.workflows.training_table import TrainingTable
@@ -191,6 +192,7 @@ class Plan:
             self._table.weight,
             data.splits,
             fences=goal.fences,
+            parity=parity_of(self._table, self.config),
         )
         entries: Sequence[Candidate] = self.portfolio(data)
         kinds = [(name, recipe) for name in self._engines for recipe in data.plans]
@@ -304,7 +306,8 @@ class Plan:
         seconds = self.slowness * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
         if self._goal.calibrate:
             seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
-        return seconds
+        # With a limit on disparity, what would ship without it is chosen too, to tell the price.
+        return seconds if self.config.max_disparity is None else 2.0 * seconds
 
     def grant_end(self) -> None:
         """Leave at least the time for what comes after training, on a machine as slow as it is."""
