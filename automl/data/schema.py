@@ -132,3 +132,11 @@ class ParsedTable:
     bad: Sequence[tuple[int, int, str]] = ()
     n_bad: int = 0
     wrong: Mapping[int, tuple[int, Sequence[tuple[int, str]]]] = field(default_factory=dict)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> ParsedTable:
+        """The typed cells of some rows, in that order; what was wrong with cells is left out."""
+        values = {
+            i: column.iloc[rows] if isinstance(column, pd.Series) else column[rows]
+            for i, column in self.values.items()
+        }
+        return ParsedTable(len(rows), values)
