@@ -35,6 +35,7 @@ from automl.search.ship import (
 from automl.search.store import RunData
 from automl.workflows import result as files
 from automl.workflows.aside import score_aside
+from automl.workflows.calibration import bag_calibrated, tell_calibration
 from automl.workflows.conformal import conformal_of
 from automl.workflows.extend import stays
 from automl.workflows.honest import honest_score
@@ -93,11 +94,14 @@ class Finish:
                 teacher=taught.teacher,
                 stops=taught.student.stops,
             )
+        tell_calibration(choice, self.ledger)
         earlier = self.source.earlier
         if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
             return self._told()
         corrected = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
+        # Scores are of one model for each row; what ships is the mean of all of them.
+        choice = bag_calibrated(self, choice, members)
         test = score_aside(self, choice, members)
         shap = self._explain(members)
         importance = None if shap is None else self._importance(shap)
@@ -163,12 +167,6 @@ class Finish:
             count = int(np.mean([fold.n_trees for fold in trial.prefix()]))
             self.ledger.add(
                 "blend", f"the clock cut {trial.name} at about {count} trees", warning=True
-            )
-        if choice.link.temperature != 1.0:
-            self.ledger.add(
-                "blend",
-                f"probabilities calibrated with temperature {choice.link.temperature:.3f}",
-                "it lowers the out-of-fold log loss",
             )
         if choice.threshold is not None and choice.threshold != 0.5:
             self.ledger.add(
