@@ -33,13 +33,13 @@ def tell_calibration(choice: Choice, ledger: Ledger) -> None:
     link, found = choice.link, choice.calibration
     if found is None:
         return
-    names = " or ".join(name for name in found.tried if name != "none")
+    names = ", ".join(name for name in found.tried if name != "none")
     before, after = found.before, found.after
     if found.method == "none":
         ledger.add(
             "calibration",
             f"probabilities stay as they are: expected calibration error {before.ece:.4f}",
-            f"no {names} lowers the log loss beyond noise on rows that it was not fitted on",
+            f"none of {names} lowers the log loss beyond noise on rows that it was not fitted on",
         )
         return
     how = {
