@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
     from automl.workflows.finish import Finish
 
 # Training rows on which the models of the folds are compared, and a bound on their margins.
-_ROWS = 500
-_NUMBERS = 100_000
-_LEAST_ROWS = 100
-_LEAST_SECONDS = 0.5
+_ROWS = 2000
+_NUMBERS = 200_000
+_LEAST_ROWS = 50
+_SHARE = 0.4  # of the seconds that are left, under a clock; the rest is for SHAP values
 _SMALL = 0.002  # of a slope or a shift: no probability changes visibly
 
 
@@ -66,22 +65,19 @@ def bag_calibrated(finish: Finish, choice: Choice, members: Sequence[MemberFiles
     bagged = len(scorer.splits) == len(members[0].boosters) > 1
     if choice.calibration is None or not bagged:
         return choice
-    plan = finish.plan
-    spare = plan.budget.left() - plan.end_seconds() - GRACE if plan.budget.limited else math.inf
-    if spare < _LEAST_SECONDS:
+    started = finish.plan.budget.spent()
+    n_rows = _n_rows(finish, choice)
+    if n_rows < _LEAST_ROWS:
         finish.ledger.add(
             "calibration",
             "probabilities are calibrated as those of one fold's model, not of the bag",
             "no time was left to compare the models",
-            warning=True,
         )
         return choice
-    started = plan.budget.spent()
-    n_models, n_outputs = len(scorer.splits), finish.data.n_outputs
-    n_rows = min(_ROWS, max(_NUMBERS // (n_models * n_outputs), _LEAST_ROWS))
+    n_models = len(scorer.splits)
     taken = np.arange(len(scorer.rows))[row_sample(len(scorer.rows), n_rows, finish.config.seed)]
     rows = scorer.rows[taken]
-    matrix = finish.data.matrix.take(rows)
+    matrix = finish.data.cells(finish.run.store, rows)
     whole = predictor_of(finish, choice, members)
     models = [
         replace(
@@ -101,6 +97,24 @@ def bag_calibrated(finish: Finish, choice: Choice, members: Sequence[MemberFiles
         f"margins of what ships count {slope:.3f} times{moved}",
         f"the mean of {n_models} models has less noise than the one model that a row is scored "
         f"with; estimated from how they differ on {len(rows):,} rows",
-        seconds=plan.budget.spent() - started if limited else None,
+        seconds=finish.plan.budget.spent() - started if limited else None,
     )
     return replace(choice, shipped=choice.link.stretched(slope, shift))
+
+
+def _n_rows(finish: Finish, choice: Choice) -> int:
+    """Rows on which there is time to compare the models of the folds."""
+    scorer, plan = finish.race.scorer, finish.plan
+    wanted = min(
+        _ROWS, max(_NUMBERS // (len(scorer.splits) * finish.data.n_outputs), 2 * _LEAST_ROWS)
+    )
+    wanted = min(wanted, len(scorer.rows))
+    if not plan.budget.limited or not (
+        finish.race.rules.reads_clock or finish.race.ended_by_clock
+    ):
+        return wanted
+    spare = plan.budget.left() - plan.end_seconds() - GRACE
+    # Each row was predicted by one model of each trial.
+    trials = [trial for trial in finish.race.done if trial.name in choice.weights]
+    each = sum(trial.predict_seconds for trial in trials) / len(scorer.rows)
+    return int(min(wanted, max(_SHARE * spare, 0.0) / max(each * len(scorer.splits), 1e-9)))
