@@ -51,13 +51,15 @@ details.more summary { cursor: pointer; color: var(--c0); }
 .who tbody th { position: sticky; left: 0; z-index: 1; background: var(--card); border: 0;
   text-align: left; color: var(--ink); font-size: .76rem; max-width: 11rem; overflow: hidden;
   text-overflow: ellipsis; padding: 0 .6rem 0 0; }
-.who thead th { text-align: center; border: 0; padding: .2rem 0 .4rem; vertical-align: bottom; font-size: .76rem;
+.who thead th { text-align: center; border: 0; padding: .2rem 0 .4rem;
+  vertical-align: bottom; font-size: .76rem;
   color: var(--ink); }
 .who thead span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10.5rem;
   overflow: hidden; text-overflow: ellipsis; text-align: left; display: inline-block; }
 .who.few { font-size: .86rem; border-spacing: 2px; }
 .who.few td { min-width: 4.2rem; height: 2.6rem; }
 .who.few thead span { writing-mode: initial; transform: none; max-width: 6rem; }
+.who thead th.corner { text-align: left; color: var(--soft); font-weight: 400; font-size: .7rem; }
 .taken th:nth-child(2) { text-align: left; }
 @media (max-width: 44rem) { .lab { grid-template-columns: minmax(0, 1fr); } }
 @media print { .tall .wide { max-height: none; } .controls { display: none; } }
