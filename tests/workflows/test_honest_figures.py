@@ -61,6 +61,25 @@ def test_the_result_the_record_and_show_agree(
     assert "90% " in capsys.readouterr().out
 
 
+def test_the_report_measures_as_the_metrics_do(fitted: tuple[str, FitResult]) -> None:
+    kind, result = fitted
+    metrics = json.loads((result.path / "metrics.json").read_text(encoding="utf-8"))
+    report = json.loads((result.path / "report.json").read_text(encoding="utf-8"))
+    found = report["performance"]
+    assert found["rows"] == 900
+    if kind == "regression":
+        coverage = found["regression"]["coverage"]
+        assert coverage["covered"] == pytest.approx(metrics["intervals"]["coverage"]["0.9"], 1e-4)
+        width = metrics["intervals"]["mean_width"]["0.9"]
+        assert coverage["width"] == pytest.approx(width, 1e-4)
+        assert len(found["regression"]["deciles"]) == 10
+    else:
+        cells = np.array(found["multiclass"]["confusion"]["cells"])
+        scores = {one["name"]: one["score"] for one in found["metrics"]}
+        assert np.trace(cells) / cells.sum() == pytest.approx(scores["accuracy"], abs=1e-5)
+        assert found["multiclass"]["confusion"]["labels"] == list(load_bundle(result.path).classes)
+
+
 def test_predict_adds_intervals_or_sets_that_cover(
     fitted: tuple[str, FitResult], tmp_path: Path
 ) -> None:
