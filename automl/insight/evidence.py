@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.groups import Groups
 from automl.data.schema import ParsedTable, Schema
 from automl.metrics.base import Metric
 from automl.model.explain import Explanation
@@ -41,6 +43,8 @@ class Evidence:
     fold: (n,) which fold validated the row, or None for new data.
     sample, cells: positions in `rows` of the (m,) rows whose typed cells are at hand, and those;
         m is bounded, the sample is random.
+    groups: the (n,) groups of each sensitive column.  parity: of a limit on how far these may
+        differ, what it came to and what it costs (`FitResult.parity`); None without.
     explained, explanation: positions in `rows` of the rows that are explained, a part of
         `sample`, and their contributions by models that have not seen them; None without.
     bounds: intervals of all rows that owe nothing to these rows; None without, and for classes.
@@ -62,6 +66,8 @@ class Evidence:
     explained: Rows
     explanation: Explanation | None
     bounds: Bounds | None = None
+    groups: tuple[Groups, ...] = ()
+    parity: Mapping[str, Any] | None = None
 
     @property
     def codes(self) -> NDArray[np.intp]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +17,17 @@ if TYPE_CHECKING:
 
 
 def evidence_of(
-    finish: Finish, choice: Choice, explained: Explained | None, bounds: Bounds | None
+    finish: Finish,
+    choice: Choice,
+    explained: Explained | None,
+    *,
+    bounds: Bounds | None,
+    parity: Mapping[str, Any] | None,
 ) -> Evidence:
     """What the models of `choice` predicted for rows that they had not seen.
 
-    bounds: intervals of the validated rows.
+    bounds: intervals of the validated rows.  parity: what a limit on disparity came to, if there
+    was one.
     """
     table, scorer = finish.table, finish.race.scorer
     rows = scorer.rows  # of the training table, rising
@@ -45,4 +52,6 @@ def evidence_of(
         explained=nothing if explained is None else np.searchsorted(rows, explained.rows),
         explanation=None if explained is None else explained.explanation,
         bounds=bounds,
+        groups=tuple(groups.at(rows) for groups in table.sensitive),
+        parity=parity,
     )

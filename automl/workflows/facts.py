@@ -48,7 +48,7 @@ def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Fac
     """
     facts: dict[str, Facts] = {}
     about = about_of(record)
-    names = _known()
+    names = known_sections()
     for i, name in enumerate(names):
         if clock.left() < _SECONDS[name] * clock.slowness:
             about[LEFT_OUT] = sorted(names[i:], key=ORDER.index)
@@ -72,7 +72,7 @@ def facts_of(name: str, record: Record, evidence: Evidence) -> Facts:
     return found
 
 
-def _known() -> list[str]:
+def known_sections() -> list[str]:
     """Sections whose facts and drawing are there, what matters most first."""
     there = plugins.own_names("automl.insight") & plugins.own_names("automl.report.sections")
     return [name for name in PRIORITY if name in there]
