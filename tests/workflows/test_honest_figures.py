@@ -19,6 +19,7 @@ from automl.model.manifest import write_manifest
 from automl.search.honest import Corrected
 from automl.workflows import honest
 from automl.workflows.evaluate import bootstrap_interval
+from automl.workflows.report import report
 from automl.workflows.result import FitResult
 
 QUICK = {"engines": ("lightgbm",), "trials": 2, "folds": 3, "in_process": True}
@@ -78,6 +79,24 @@ def test_the_report_measures_as_the_metrics_do(fitted: tuple[str, FitResult]) ->
         scores = {one["name"]: one["score"] for one in found["metrics"]}
         assert np.trace(cells) / cells.sum() == pytest.approx(scores["accuracy"], abs=1e-5)
         assert found["multiclass"]["confusion"]["labels"] == list(load_bundle(result.path).classes)
+
+
+def test_a_report_on_new_rows_covers_as_the_model_does(
+    fitted: tuple[str, FitResult], tmp_path: Path
+) -> None:
+    kind, result = fitted
+    new = table(kind, 700, seed=2)
+    new.loc[:49, "y"] = None  # rows without a target shift the others
+    new.to_csv(tmp_path / "new.csv", index=False)
+    found = report(result.path, tmp_path / "new.csv", tmp_path / "page.html")
+    facts = found.facts["performance"]
+    assert facts["rows"] == 650
+    assert not facts["out_of_fold"]
+    assert "rows of new data" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    if kind == "regression":
+        low, high = load_bundle(result.path).interval(new[50:], 0.9)
+        inside = ((new["y"][50:] >= low) & (new["y"][50:] <= high)).mean()
+        assert facts["regression"]["coverage"]["covered"] == pytest.approx(inside, 1e-4)
 
 
 def test_predict_adds_intervals_or_sets_that_cover(
