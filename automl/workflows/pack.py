@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from automl.insight.evidence import Evidence
+from automl.insight.people import personal_columns
 from automl.insight.record import Record
 from automl.metrics._evaluate import evaluate_all
 from automl.model.bundle import MemberFiles, install_bundle, write_bundle
@@ -15,6 +16,7 @@ from automl.model.intervals import FILE as INTERVALS
 from automl.model.intervals import Conformal
 from automl.model.jsonfile import json_bytes
 from automl.model.manifest import RUN
+from automl.report.card import model_card
 from automl.search.select import Choice
 from automl.workflows import result as files
 from automl.workflows.facts import Clock, all_facts, report_files
@@ -24,6 +26,8 @@ from automl.workflows.result import FitResult
 
 if TYPE_CHECKING:
     from automl.workflows.finish import Finish
+
+CARD = "MODEL_CARD.md"
 
 
 def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
@@ -65,7 +69,9 @@ def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
     if importance is not None:
         text = json.dumps(importance.to_json(), indent=1)
         extras["explanations/global.json"] = text.encode()
-    extras |= report_files(all_facts(record, evidence, _clock(finish)))
+    told = all_facts(record, evidence, _clock(finish))
+    extras |= report_files(told)
+    extras[CARD] = model_card(told, facts, personal_columns(evidence)).encode()
     write_bundle(
         run.staging,
         facts=facts,
@@ -155,4 +161,5 @@ def _facts(finish: Finish, outcome: FitResult) -> dict[str, Any]:
         "not_done": outcome.notes,
         "threads": finish.data.threads,
         "versions": files.versions(),
+        **({} if finish.source.earlier is None else finish.source.earlier.parent()),
     }
