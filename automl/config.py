@@ -132,6 +132,9 @@ class FitConfig:
         (), words(split=False), _COLUMNS, "Leave this column out", metavar="COLUMN"
     )
     drop_pii: bool = _option(False, FLAG, _COLUMNS, "Leave out columns with personal data")
+    hash_pii: bool = _option(
+        False, FLAG, _COLUMNS, "Use personal data as keyed hashes, or leave them out"
+    )
     group_column: str | None = _option(
         None, TEXT, _COLUMNS, "Keep rows of one group in one fold", metavar="COLUMN"
     )
@@ -340,6 +343,11 @@ def _check_together(config: FitConfig) -> None:
         raise ConfigError(
             f"--folds {config.folds} and --holdout {config.holdout:g} exclude each other.",
             hint="Keep one: folds cross-validate, a holdout validates once.",
+        )
+    if config.drop_pii and config.hash_pii:
+        raise ConfigError(
+            "--drop-pii and --hash-pii exclude each other.",
+            hint="Keep one: --hash-pii leaves out what it cannot hash.",
         )
     if config.class_weight == "balanced" and config.task == Task.REGRESSION:
         raise ConfigError(

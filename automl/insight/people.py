@@ -20,6 +20,9 @@ def personal_columns(evidence: Evidence) -> dict[str, str]:
     found = {}
     for i in evidence.schema.used:
         column, values = evidence.schema.columns[i], cells.values.get(i)
+        if column.hash_key:
+            found[column.name] = "personal data, kept as keyed hashes"
+            continue
         if values is None:
             continue
         if column.kind is Kind.CATEGORICAL:

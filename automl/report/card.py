@@ -11,6 +11,7 @@ from automl.report.markdown import bullets, plain, table
 
 # How many of each are told.
 _DRIVERS, _DROPPED, _CLASSES, _SEGMENTS, _WARNINGS, _PEOPLE = 5, 20, 12, 5, 12, 30
+_PLACES = ("output", "temp_dir", "force", "target")  # say nothing of the model
 _FILL = "*to be filled in:*"
 
 
@@ -49,7 +50,7 @@ def _details(manifest: Mapping[str, Any], result: Facts) -> str:
     lines = [
         f"Task: {kind}",
         f"Made for the metric: {plain(manifest['metric'])}",
-        "Written by: `automl fit`, without a person looking at it",
+        "Written by: `automl fit`, which no person has reviewed",
     ]
     members = result.get("members")
     if members:
@@ -242,7 +243,7 @@ def _again(manifest: Mapping[str, Any]) -> str:
     lines += [
         f"{plain(name)}: {plain(config[name], 120)} (from {plain(origins[name])})"
         for name in sorted(origins)
-        if name in config
+        if name in config and name not in _PLACES and origins[name] != "default"
     ]
     return "## How to make it again\n\n" + bullets(lines)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 _NO_TEXT = frozenset(("Cc", "Cf", "Cs", "Co"))
 _MEANS = re.compile(r"[\\`*\[\]#|~!${}^]")
 _EDGE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # emphasis; within a word it is none
-_BEGINS = re.compile(r"^([-+=:]|\d{1,9}[.)])")  # lists, lines below headings
+_BEGINS = re.compile(r"^([-+=:]|\d{1,9}[.)](?=\s|$))")  # lists, lines below headings
 _LINKS = re.compile(r"(?i)\b(https?|ftp):(?=//)|\bwww(?=\.)")
 
 

@@ -16,11 +16,12 @@ from automl.config import FitConfig
 from automl.data.audit import audit
 from automl.data.cells import read_cells
 from automl.data.duplicates import duplicate_rows
+from automl.data.hashing import column_key
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
 from automl.data.personal import Personal, find_personal
-from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.data.schema import Column, Drop, Kind, ParsedTable, Schema
 from automl.data.splits import Split
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
@@ -99,16 +100,17 @@ def load_training_table(
         for column in (config.group_column, config.time_column, config.weight_column)
         if column is not None
     ]
-    personal = _personal(features, config, roles) if config.drop_pii else {}
+    personal, keys = _personal(features, config, roles)
     schema, parsed = infer_schema(
         features,
         headers=headers,
         kinds=config.column,
-        drop=(*config.drop, *personal),
+        drop=(*config.drop, *(name for name in personal if name not in keys)),
         roles=roles,
         monotone=config.monotone,
+        hash_keys=keys,
     )
-    schema = _with_reasons(schema, personal)
+    schema = _with_reasons(schema, personal, config)
     _tell_columns(schema, parsed, ledger)
     duplicates = duplicate_rows(features.iloc[:, list(schema.used)])
     table = TrainingTable(
@@ -258,27 +260,47 @@ def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target
     return target
 
 
-def _personal(features: pd.DataFrame, config: FitConfig, roles: list[str]) -> dict[str, Personal]:
-    """What --drop-pii leaves out: no role, and no column that the user gave a kind."""
-    found = {}
+def _personal(
+    features: pd.DataFrame, config: FitConfig, roles: list[str]
+) -> tuple[dict[str, Personal], dict[str, str]]:
+    """Columns that --drop-pii or --hash-pii change, and the keys of those that are hashed.
+
+    No role, and no column that the user gave a kind, unless it is to be a hashed category.
+    """
+    found: dict[str, Personal] = {}
+    keys: dict[str, str] = {}
+    if not (config.drop_pii or config.hash_pii):
+        return found, keys
     for name in features.columns:
-        if name in roles or name in config.column or name in config.drop:
+        told = config.column.get(name)
+        if name in roles or name in config.drop or (told and not _may_hash(told, config)):
             continue
         cells = read_cells(features[name].iloc[:: max(1, len(features) // _LOOKED_AT)])
-        personal = find_personal(name, cells, find_kind(cells, name).kind)
-        if personal is not None:
-            found[name] = personal
-    return found
+        kind = find_kind(cells, name)
+        personal = find_personal(name, cells, kind.kind)
+        if personal is None:
+            continue
+        found[name] = personal
+        is_category = kind.kind is Kind.CATEGORICAL and kind.drop is None
+        if config.hash_pii and (told or is_category):
+            keys[name] = column_key(read_cells(features[name]), config.seed)
+    return found, keys
 
 
-def _with_reasons(schema: Schema, personal: Mapping[str, Personal]) -> Schema:
-    columns = tuple(
-        replace(column, reason=f"--drop-pii: {one.what}, {one.evidence}")
-        if (one := personal.get(column.name)) is not None
-        else column
-        for column in schema.columns
-    )
-    return Schema(columns)
+def _may_hash(told: str, config: FitConfig) -> bool:
+    return config.hash_pii and told == Kind.CATEGORICAL
+
+
+def _with_reasons(schema: Schema, personal: Mapping[str, Personal], config: FitConfig) -> Schema:
+    columns = []
+    for column in schema.columns:
+        one = personal.get(column.name)
+        if one is not None and (column.hash_key or column.drop is Drop.USER):
+            option = "--hash-pii" if config.hash_pii else "--drop-pii"
+            how = "; its levels are keyed hashes" if column.hash_key else ""
+            column = replace(column, reason=f"{option}: {one.what}, {one.evidence}{how}")
+        columns.append(column)
+    return Schema(tuple(columns))
 
 
 def _tell_columns(schema: Schema, parsed: ParsedTable, ledger: Ledger) -> None:
@@ -286,6 +308,8 @@ def _tell_columns(schema: Schema, parsed: ParsedTable, ledger: Ledger) -> None:
     for column in schema.columns:
         if column.used:
             kinds[column.kind.value] = kinds.get(column.kind.value, 0) + 1
+            if column.hash_key:
+                ledger.add("columns", f"{column.name!r} is used as keyed hashes", column.reason)
         else:
             ledger.add("columns", f"{column.name!r} is not used", column.reason)
     found = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
