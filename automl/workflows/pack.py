@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from automl.insight.evidence import Evidence
 from automl.insight.people import personal_columns
 from automl.insight.record import Record
@@ -26,6 +29,8 @@ from automl.workflows.result import FitResult
 
 if TYPE_CHECKING:
     from automl.workflows.finish import Finish
+
+Floats = NDArray[np.float64]
 
 CARD = "MODEL_CARD.md"
 
@@ -114,10 +119,11 @@ def _clock(finish: Finish) -> Clock:
 def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, Any]:
     y, weight = finish.race.scorer.truth()
     task = finish.goal.task
+    prediction = choice.link.predict(choice.pooled)
     every = evaluate_all(
         task,
         y,
-        choice.link.predict(choice.pooled),
+        prediction,
         weight,
         threshold=0.5 if choice.threshold is None else choice.threshold,
     )
@@ -134,11 +140,28 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "engine_scores": outcome.engine_scores,
         "failed": files.failed(finish.race.trials),
         "out_of_fold": every,
+        "quantile": _quantile(finish, y, prediction, weight),
         "validation": finish.folds.scheme,
         "n_splits": len(finish.folds.splits),
         "seconds": outcome.seconds if finish.plan.budget.limited else None,
         "cpu": finish.race.cpu.to_json() if finish.plan.budget.limited else None,
     }
+
+
+def _quantile(
+    finish: Finish, y: Floats, prediction: Floats, weight: Floats | None
+) -> dict[str, float] | None:
+    """How many targets lie at or below their predicted quantile; None where none is predicted."""
+    metric = finish.goal.metric
+    if metric.name.partition("@")[0] != "quantile":
+        return None
+    below = float(np.average(y <= prediction, weights=weight))
+    finish.ledger.add(
+        "score",
+        f"{below:.1%} of the targets lie at or below their predicted {metric.quantile:g} quantile",
+        "out of fold; it should be as many as the level says",
+    )
+    return {"level": metric.quantile, "below": below}
 
 
 def _facts(finish: Finish, outcome: FitResult) -> dict[str, Any]:

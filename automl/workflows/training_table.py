@@ -240,7 +240,7 @@ def _set_aside(
 
 
 def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target:
-    metric = None if config.metric is None else get_metric(config.metric)
+    metric = None if config.score is None else get_metric(config.score)
     target = infer_target(
         column,
         name=config.target,
