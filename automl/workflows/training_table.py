@@ -16,12 +16,11 @@ from automl.config import FitConfig
 from automl.data.audit import audit
 from automl.data.cells import read_cells
 from automl.data.duplicates import duplicate_rows
-from automl.data.hashing import column_key
+from automl.data.groups import Groups
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
-from automl.data.personal import Personal, find_personal
-from automl.data.schema import Column, Drop, Kind, ParsedTable, Schema
+from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.data.splits import Split
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
@@ -29,11 +28,12 @@ from automl.ledger import Ledger, Silent
 from automl.metrics._lookup import get_metric
 from automl.task import Task
 from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
+from automl.workflows.fairness import audited_groups
 from automl.workflows.memory import MemoryPlan, rows_within
+from automl.workflows.personal import hidden, personal_of, with_reasons
 
 Floats = NDArray[np.float64]
 
-_LOOKED_AT = 50_000  # rows that are searched for personal data
 # Rows whose cells stay until the report, and cells of all columns together.
 _SAMPLED_ROWS, _SAMPLED_CELLS = 20_000, 4_000_000
 
@@ -46,8 +46,8 @@ class TrainingTable:
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
     used columns.  digest: SHA-256 of the file, or of the frame's cells.  rows: (n,) number of each
     row in the table as it was read, 0 = its first.  aside: the rows that `--test-share` keeps out
-    of all of this.  sample: the rows that `parsed` holds, in its order;
-    None = all of them.
+    of all of this.  sample: the rows that `parsed` holds, in its order; None = all of them.
+    sensitive: the groups of the columns that are audited, also of those that are no features.
     """
 
     name: str
@@ -63,6 +63,7 @@ class TrainingTable:
     rows: NDArray[np.int64]
     aside: Aside | None = None
     sample: NDArray[np.int64] | None = None
+    sensitive: tuple[Groups, ...] = ()
 
     def only_sampled(self, splits: Sequence[Split], seed: int) -> TrainingTable:
         """The same table with the cells of random rows only, of those that `splits` validate.
@@ -100,7 +101,7 @@ def load_training_table(
         for column in (config.group_column, config.time_column, config.weight_column)
         if column is not None
     ]
-    personal, keys = _personal(features, config, roles)
+    personal, keys = personal_of(features, config, roles)
     schema, parsed = infer_schema(
         features,
         headers=headers,
@@ -110,7 +111,7 @@ def load_training_table(
         monotone=config.monotone,
         hash_keys=keys,
     )
-    schema = _with_reasons(schema, personal, config)
+    schema = with_reasons(schema, personal, config)
     _tell_columns(schema, parsed, ledger)
     duplicates = duplicate_rows(features.iloc[:, list(schema.used)])
     table = TrainingTable(
@@ -126,6 +127,7 @@ def load_training_table(
         digest=digest,
         rows=rows,
         aside=aside,
+        sensitive=audited_groups(hidden(features, schema, parsed), schema, config, ledger),
     )
     _tell_findings(table, ledger)
     return table
@@ -175,7 +177,8 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         "--time-column": config.time_column,
         "--weight-column": config.weight_column,
     }
-    for option, column in named.items():
+    asked = [*named.items(), *(("--sensitive", name) for name in config.sensitive)]
+    for option, column in asked:
         if column is None or column in columns:
             continue
         what = "Target" if option == "--target" else f"{option}"
@@ -258,49 +261,6 @@ def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target
     for note in target.notes:
         ledger.add("task", note)
     return target
-
-
-def _personal(
-    features: pd.DataFrame, config: FitConfig, roles: list[str]
-) -> tuple[dict[str, Personal], dict[str, str]]:
-    """Columns that --drop-pii or --hash-pii change, and the keys of those that are hashed.
-
-    No role, and no column that the user gave a kind, unless it is to be a hashed category.
-    """
-    found: dict[str, Personal] = {}
-    keys: dict[str, str] = {}
-    if not (config.drop_pii or config.hash_pii):
-        return found, keys
-    for name in features.columns:
-        told = config.column.get(name)
-        if name in roles or name in config.drop or (told and not _may_hash(told, config)):
-            continue
-        cells = read_cells(features[name].iloc[:: max(1, len(features) // _LOOKED_AT)])
-        kind = find_kind(cells, name)
-        personal = find_personal(name, cells, kind.kind)
-        if personal is None:
-            continue
-        found[name] = personal
-        is_category = kind.kind is Kind.CATEGORICAL and kind.drop is None
-        if config.hash_pii and (told or is_category):
-            keys[name] = column_key(read_cells(features[name]), config.seed)
-    return found, keys
-
-
-def _may_hash(told: str, config: FitConfig) -> bool:
-    return config.hash_pii and told == Kind.CATEGORICAL
-
-
-def _with_reasons(schema: Schema, personal: Mapping[str, Personal], config: FitConfig) -> Schema:
-    columns = []
-    for column in schema.columns:
-        one = personal.get(column.name)
-        if one is not None and (column.hash_key or column.drop is Drop.USER):
-            option = "--hash-pii" if config.hash_pii else "--drop-pii"
-            how = "; its levels are keyed hashes" if column.hash_key else ""
-            column = replace(column, reason=f"{option}: {one.what}, {one.evidence}{how}")
-        columns.append(column)
-    return Schema(tuple(columns))
 
 
 def _tell_columns(schema: Schema, parsed: ParsedTable, ledger: Ledger) -> None:

@@ -135,6 +135,13 @@ def test_both_options_at_once_are_refused() -> None:
         FitConfig(target="y", drop_pii=True, hash_pii=True)
 
 
+def test_groups_of_a_hashed_column_are_hashes() -> None:
+    table, _ = loaded(sensitive=("last_name",))
+    labels = [label for groups in table.sensitive for label in groups.labels]
+    assert len(labels) >= 3
+    assert not any(name in label for name in NAMES for label in labels)
+
+
 @pytest.mark.parametrize("key", ["zz", "A" * 64, 7, None])
 def test_a_schema_with_another_key_is_refused(key: object) -> None:
     data = loaded()[0].schema.to_json()
