@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.insight.evidence import Facts
@@ -11,6 +11,7 @@ from automl.report.markdown import bullets, plain, table
 
 # How many of each are told.
 _DRIVERS, _DROPPED, _CLASSES, _SEGMENTS, _WARNINGS, _PEOPLE = 5, 20, 12, 5, 12, 30
+_GROUPS = 12
 _PLACES = ("output", "temp_dir", "force", "target")  # say nothing of the model
 _FILL = "*to be filled in:*"
 
@@ -50,7 +51,7 @@ def _details(manifest: Mapping[str, Any], result: Facts) -> str:
     lines = [
         f"Task: {kind}",
         f"Made for the metric: {plain(manifest['metric'])}",
-        "Written by: `automl fit`, which no person has reviewed",
+        "Written by: `automl fit`; no person has reviewed it",
     ]
     members = result.get("members")
     if members:
@@ -169,11 +170,25 @@ def _fairness(fairness: Facts) -> str:
     columns = fairness.get("columns", [])
     if not columns:
         return ""
-    lines = []
+    parts = []
     for one in columns:
-        groups = ", ".join(plain(group["group"], 40) for group in one["groups"][:_CLASSES])
-        lines.append(f"By {plain(one['column'])}: {groups}; the report has the figures by group")
-    return "## Groups\n\n" + bullets(lines)
+        rows = [
+            [plain(group["group"], 40), _count(group["rows"]), _ends(group.get("score"))]
+            for group in one["groups"][:_GROUPS]
+        ]
+        more = len(one["groups"]) - len(rows)
+        dots = f"\n\n… and {more} more groups" if more > 0 else ""
+        name = f"{plain(fairness.get('metric') or 'score')} (95 % interval)"
+        parts.append(table((plain(one["column"]), "rows", name), rows) + dots)
+    told = "The report has rates and differences between the groups with their intervals."
+    return "## Groups\n\n" + "\n\n".join([*parts, told])
+
+
+def _ends(found: Sequence[float] | None) -> str:
+    if found is None:
+        return "–"
+    score, low, high = found
+    return f"{_figure(score)} ({_figure(low)} to {_figure(high)})"
 
 
 def _ethics(manifest: Mapping[str, Any], fairness: Facts, people: Mapping[str, str]) -> str:

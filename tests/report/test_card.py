@@ -82,7 +82,18 @@ def facts() -> dict[str, Any]:
         "wrong": {
             "slices": {"found": [{"conditions": ["city is Ulm"], "share": 0.1, "times": 2.0}]}
         },
-        "fairness": {"columns": [{"column": "sex", "groups": [{"group": "f"}, {"group": "m"}]}]},
+        "fairness": {
+            "metric": "roc_auc",
+            "columns": [
+                {
+                    "column": "sex",
+                    "groups": [
+                        {"group": "f", "rows": 1400, "score": [0.8, 0.78, 0.82]},
+                        {"group": "m", "rows": 9, "score": None},
+                    ],
+                }
+            ],
+        },
     }
 
 
@@ -101,7 +112,9 @@ def test_it_tells_what_the_report_knows() -> None:
         "| visits | 40% |",
         "Column 'x' predicts too well (a leak?)",
         "It is worse where city is Ulm (10.0% of the rows, 2.0 times the mean loss)",
-        "By sex: f, m",
+        "| sex | rows | roc_auc (95 % interval) |",
+        "| f | 1,400 | 0.8 (0.78 to 0.82) |",
+        "| m | 9 | – |",
         "mail looks like e-mail addresses and takes part in predictions",
         f"churn.csv, SHA-256 `{'ab' * 32}`",
         "Parent: none",
