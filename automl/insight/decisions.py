@@ -9,6 +9,8 @@ from automl.insight.record import Record
 
 _MOST = 500  # lines of the ledger; a run of hours writes fewer
 _LONGEST = 400  # characters of a line
+# Settings that say where something was, not how it was made: a page may go anywhere.
+_PLACES = frozenset({"output", "temp_dir", "force"})
 
 
 def facts(record: Record) -> Facts:
@@ -32,7 +34,7 @@ def facts(record: Record) -> Facts:
         "settings": [
             [name, _text(config[name]), str(origins[name])]
             for name in sorted(origins)
-            if name in config
+            if name in config and origins[name] != "default" and name not in _PLACES
         ],
     }
 

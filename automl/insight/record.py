@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from automl.data.schema import Schema
@@ -16,8 +16,8 @@ class Record:
     facts: of the manifest: task, target, classes, metric, seed, data, config, versions, …
     metrics: `metrics.json`.  board: a mapping per row of the leaderboard.  ledger: one per
     decision.  importance: one per column, the most important first.  trials: one per closed
-    trial, in the order of their ends.  tuning: by engine and recipe, how much each of the params
-    that were searched moved the loss.
+    trial, by number.  tuning: as `search.tuning` has it.  scored_rows: rows that each finished
+    trial predicted.
     """
 
     facts: Mapping[str, Any]
@@ -27,4 +27,5 @@ class Record:
     ledger: Sequence[Mapping[str, Any]] = ()
     importance: Sequence[Mapping[str, Any]] = ()
     trials: Sequence[Mapping[str, Any]] = ()
-    tuning: Sequence[Mapping[str, Any]] = field(default=())
+    tuning: Sequence[Mapping[str, Any]] = ()
+    scored_rows: int | None = None

@@ -23,8 +23,8 @@ def report_page(facts: Mapping[str, Facts]) -> str:
     drawn = [(one, html) for one, html in drawn if html]
     links = "".join(f'<a href="#{one.name}">{shown(one.title)}</a>' for one, _ in drawn)
     parts = "".join(
-        f'<section id="{one.name}" class="{one.name}"><h2 class="part">{shown(one.title)}</h2>'
-        f"{html}</section>"
+        f'<section id="{one.name}" class="{one.name}" aria-label="{shown(one.title)}">'
+        f"{'' if one.headed else _heading(one.title)}{html}</section>"
         for one, html in drawn
     )
     body = f'<nav aria-label="Sections">{links}</nav>{parts}{_left_out(about)}'
@@ -33,6 +33,10 @@ def report_page(facts: Mapping[str, Facts]) -> str:
     style = STYLE + "".join(one.style for one, _ in drawn)
     scripts = [one.script for one, _ in drawn if one.script]
     return document(f"Report: {target[:60]}", heading, body, style=style, scripts=scripts)
+
+
+def _heading(title: str) -> str:
+    return f'<h2 class="part">{shown(title)}</h2>'
 
 
 def _left_out(about: Facts) -> str:

@@ -26,6 +26,7 @@ from automl.search.pace import Pace
 from automl.search.portfolio import HASTENED, Candidate
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
+from automl.search.studies import Studies
 from automl.search.trial import Trial
 
 _GAIN_ROWS = 20_000  # on which the gain of a trial is measured
@@ -98,6 +99,11 @@ class Race:
     def pool(self) -> Pool:
         """Pooled out-of-fold margins of all finished trials, for the corrected score."""
         return self.judge.pool
+
+    @property
+    def studies(self) -> Studies:
+        """Optuna's part of the race."""
+        return self._candidates.studies
 
     @property
     def ended_by_clock(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.insight.evidence import Evidence
+from automl.insight.evidence import Bounds, Evidence
 from automl.search.select import Choice
 from automl.search.ship import first_splits
 from automl.workflows.explained import Explained
@@ -15,8 +16,19 @@ if TYPE_CHECKING:
     from automl.workflows.finish import Finish
 
 
-def evidence_of(finish: Finish, choice: Choice, explained: Explained | None) -> Evidence:
-    """What the models of `choice` predicted for rows that they had not seen."""
+def evidence_of(
+    finish: Finish,
+    choice: Choice,
+    explained: Explained | None,
+    *,
+    bounds: Bounds | None,
+    parity: Mapping[str, Any] | None,
+) -> Evidence:
+    """What the models of `choice` predicted for rows that they had not seen.
+
+    bounds: intervals of the validated rows.  parity: what a limit on disparity came to, if there
+    was one.
+    """
     table, scorer = finish.table, finish.race.scorer
     rows = scorer.rows  # of the training table, rising
     held = np.arange(table.n_rows) if table.sample is None else table.sample
@@ -39,4 +51,7 @@ def evidence_of(finish: Finish, choice: Choice, explained: Explained | None) -> 
         cells=table.parsed.take(np.flatnonzero(known)),
         explained=nothing if explained is None else np.searchsorted(rows, explained.rows),
         explanation=None if explained is None else explained.explanation,
+        bounds=bounds,
+        groups=tuple(groups.at(rows) for groups in table.sensitive),
+        parity=parity,
     )

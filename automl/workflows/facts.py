@@ -15,8 +15,6 @@ from automl.report.report import LEFT_OUT, report_page
 from automl.report.sections import ORDER
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
-# Made from the record; the others are made from the evidence.
-OF_RECORD = ("result", "data", "race", "decisions")
 # What matters most first: where time is short, the last ones are left out.
 PRIORITY = (
     *("result", "decisions", "data", "performance", "race", "explanation", "wrong"),
@@ -50,7 +48,7 @@ def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Fac
     """
     facts: dict[str, Facts] = {}
     about = about_of(record)
-    names = _known()
+    names = known_sections()
     for i, name in enumerate(names):
         if clock.left() < _SECONDS[name] * clock.slowness:
             about[LEFT_OUT] = sorted(names[i:], key=ORDER.index)
@@ -63,12 +61,18 @@ def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Fac
 
 def facts_of(name: str, record: Record, evidence: Evidence) -> Facts:
     """The facts of one section; empty where it has nothing to say."""
-    source: Any = record if name in OF_RECORD else evidence
-    found: Facts = plugins.load("automl.insight", name, "facts")(source)
+    make = plugins.load("automl.insight", name, "facts")
+    given: tuple[Any, ...] = {
+        "result": (record, evidence),
+        "data": (record, evidence),
+        "race": (record, evidence.metric),
+        "decisions": (record,),
+    }.get(name, (evidence,))
+    found: Facts = make(*given)
     return found
 
 
-def _known() -> list[str]:
+def known_sections() -> list[str]:
     """Sections whose facts and drawing are there, what matters most first."""
     there = plugins.own_names("automl.insight") & plugins.own_names("automl.report.sections")
     return [name for name in PRIORITY if name in there]

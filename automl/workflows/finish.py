@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -15,12 +16,13 @@ from automl.model.bundle import MemberFiles
 from automl.model.explain import Importance
 from automl.model.manifest import read_manifest
 from automl.search.baseline import baseline_margins
+from automl.search.blend import Limits
 from automl.search.honest import Corrected
 from automl.search.journal import Journal
 from automl.search.limits import blend_limits
 from automl.search.race import Race
 from automl.search.replay import Script
-from automl.search.scoring import mean_score, spread_of
+from automl.search.scoring import Scorer, mean_score, spread_of
 from automl.search.select import Choice, choose
 from automl.search.setup import Goal
 from automl.search.ship import (
@@ -30,12 +32,14 @@ from automl.search.ship import (
     refit_members,
 )
 from automl.search.store import RunData
+from automl.search.trial import Trial
 from automl.workflows import result as files
 from automl.workflows.aside import score_aside
-from automl.workflows.conformal import conformal_of
+from automl.workflows.conformal import conformal_of, out_of_fold_bounds
 from automl.workflows.evidence import evidence_of
 from automl.workflows.explained import explain_folds
 from automl.workflows.extend import stays
+from automl.workflows.fairness import told_parity
 from automl.workflows.honest import honest_score
 from automl.workflows.kept import told
 from automl.workflows.output import RunFolder
@@ -93,6 +97,7 @@ class Finish:
         earlier = self.source.earlier
         if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
             return self._told()
+        parity = told_parity(self, choice, taught)
         corrected = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
         test = score_aside(self, choice, members)
@@ -101,8 +106,12 @@ class Finish:
         explained = explain_folds(self, choice, trials, refitted=not own)
         importance = None if explained is None else explained.explanation.global_importance()
         intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
+        bounds = None
+        if intervals is not None and not self.goal.task.is_classification:
+            by_difficulty = bool(intervals[1]["by_difficulty"])
+            bounds = out_of_fold_bounds(self, choice, taught, by_difficulty=by_difficulty)
         outcome = self._outcome(choice, baseline, importance, taught, corrected)
-        outcome = replace(outcome, test=test)
+        outcome = replace(outcome, test=test, parity=parity)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
         pack(
             self,
@@ -112,7 +121,7 @@ class Finish:
             importance,
             blend=kept,
             intervals=intervals,
-            evidence=evidence_of(self, choice, explained),
+            evidence=evidence_of(self, choice, explained, bounds=bounds, parity=parity),
         )
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
@@ -131,25 +140,16 @@ class Finish:
     def _choose(self) -> tuple[Choice, float]:
         """What ships, and the baseline's score."""
         scorer = self.race.scorer
-        chooser = scorer.with_echoes()
-        constant = baseline_margins(self.data)
-        baseline = mean_score(scorer.split_scores(constant))
-        refit = self.config.refit or self.folds.refit
+        baseline = mean_score(scorer.split_scores(baseline_margins(self.data)))
         trials = [trial for trial in self.race.done if not trial.forgotten]
-        limits = blend_limits(
-            trials,
-            self.data,
-            refit=refit,
-            max_members=self.plan.max_members(refit=refit),
-            max_trees=self.config.max_trees,
-        )
+        limits = self.limits(trials)
         choice = choose(
             trials,
             self.race.margins,
             scorer,
             single=self.config.single,
             limits=limits,
-            baseline_loss=chooser.loss(chooser.pooled(constant)),
+            baseline_loss=self.baseline_loss(scorer.with_echoes()),
             calibrate=self.goal.calibrate,
             crossfit_seconds=self._crossfit_seconds(),
             seed=self.config.seed,
@@ -182,9 +182,26 @@ class Finish:
             self.ledger.add(
                 "threshold",
                 f"'{self.table.target.classes[1]}' from a probability of {choice.threshold:.4f}",
-                f"the best out-of-fold {self.goal.metric.name}",
+                f"the best out-of-fold {self.goal.metric.name}"
+                if self.config.max_disparity is None
+                else "the best within --max-disparity",
             )
         return choice, baseline
+
+    def baseline_loss(self, chooser: Scorer) -> float:
+        """The metric's loss of the constant prediction, the scale of what a member must buy."""
+        return chooser.loss(chooser.pooled(baseline_margins(self.data)))
+
+    def limits(self, trials: Sequence[Trial]) -> Limits:
+        """Those that a blend of `trials` is chosen within."""
+        refit = self.config.refit or self.folds.refit
+        return blend_limits(
+            trials,
+            self.data,
+            refit=refit,
+            max_members=self.plan.max_members(refit=refit),
+            max_trees=self.config.max_trees,
+        )
 
     def _crossfit_seconds(self) -> float:
         """Under a clock the corrected score tells more for the same seconds."""

@@ -32,6 +32,7 @@ from automl.search.store import RunData
 from automl.search.studies import check_sampler
 from automl.settings import resolve
 from automl.workflows.extend import unfinished_or_finished
+from automl.workflows.fairness import check_parity
 from automl.workflows.finish import Finish
 from automl.workflows.memory import MemoryPlan, within_memory
 from automl.workflows.output import RunFolder
@@ -330,6 +331,7 @@ def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
     if config.class_weight != "none" and not task.is_classification:
         raise ConfigError("--class-weight needs a classification, and this is a regression.")
     check_distil(config, task)
+    check_parity(table, config)
     chosen = "chosen by --metric" if config.metric else f"the default for {task.value}"
     ledger.add("task", f"metric: {metric.name}", chosen)
     goal = pursue(

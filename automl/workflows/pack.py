@@ -16,6 +16,7 @@ from automl.model.intervals import Conformal
 from automl.model.jsonfile import json_bytes
 from automl.model.manifest import RUN
 from automl.search.select import Choice
+from automl.search.tuning import tuned
 from automl.workflows import result as files
 from automl.workflows.facts import Clock, all_facts, report_files
 from automl.workflows.kept import kept_files, lay
@@ -86,6 +87,7 @@ def _record(
     metrics: Mapping[str, Any],
     importance: Importance | None,
 ) -> Record:
+    race = finish.race
     return Record(
         facts=facts,
         metrics=metrics,
@@ -93,6 +95,9 @@ def _record(
         board=outcome.leaderboard,
         ledger=[decision.to_json() for decision in finish.ledger.decisions],
         importance=[] if importance is None else importance.to_json()["columns"],
+        trials=[{**trial.to_json(), "spent": trial.ended} for trial in race.trials],
+        tuning=tuned(race.studies),
+        scored_rows=sum(len(split.scored) for split in race.scorer.splits),
     )
 
 
@@ -102,7 +107,7 @@ def _clock(finish: Finish) -> Clock:
     by_clock = finish.race.rules.reads_clock or finish.race.ended_by_clock
     if not (by_clock and plan.budget.limited):
         return Clock()
-    return Clock(lambda: plan.budget.left() - plan.end_seconds(), plan.slowness)
+    return Clock(lambda: plan.budget.left() - plan.write_seconds(), plan.slowness)
 
 
 def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, Any]:
@@ -122,6 +127,7 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "score_crossfitted": outcome.score_crossfitted,
         "corrected": outcome.corrected,
         "test": outcome.test,
+        "parity": outcome.parity,
         "teacher": outcome.teacher,
         "fold_scores": outcome.fold_scores,
         "baseline": outcome.baseline,

@@ -16,6 +16,7 @@ from automl.config import FitConfig
 from automl.data.audit import audit
 from automl.data.cells import read_cells
 from automl.data.duplicates import duplicate_rows
+from automl.data.groups import Groups
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
@@ -28,6 +29,7 @@ from automl.ledger import Ledger, Silent
 from automl.metrics._lookup import get_metric
 from automl.task import Task
 from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
+from automl.workflows.fairness import audited_groups
 from automl.workflows.memory import MemoryPlan, rows_within
 
 Floats = NDArray[np.float64]
@@ -45,8 +47,8 @@ class TrainingTable:
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
     used columns.  digest: SHA-256 of the file, or of the frame's cells.  rows: (n,) number of each
     row in the table as it was read, 0 = its first.  aside: the rows that `--test-share` keeps out
-    of all of this.  sample: the rows that `parsed` holds, in its order;
-    None = all of them.
+    of all of this.  sample: the rows that `parsed` holds, in its order; None = all of them.
+    sensitive: the groups of the columns that are audited, also of those that are no features.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TrainingTable:
     rows: NDArray[np.int64]
     aside: Aside | None = None
     sample: NDArray[np.int64] | None = None
+    sensitive: tuple[Groups, ...] = ()
 
     def only_sampled(self, splits: Sequence[Split], seed: int) -> TrainingTable:
         """The same table with the cells of random rows only, of those that `splits` validate.
@@ -124,6 +127,7 @@ def load_training_table(
         digest=digest,
         rows=rows,
         aside=aside,
+        sensitive=audited_groups(features, schema, config, ledger),
     )
     _tell_findings(table, ledger)
     return table
@@ -173,7 +177,8 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         "--time-column": config.time_column,
         "--weight-column": config.weight_column,
     }
-    for option, column in named.items():
+    asked = [*named.items(), *(("--sensitive", name) for name in config.sensitive)]
+    for option, column in asked:
         if column is None or column in columns:
             continue
         what = "Target" if option == "--target" else f"{option}"

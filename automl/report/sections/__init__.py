@@ -8,11 +8,14 @@ draws them, with
     html      facts -> HTML
     STYLE     CSS rules of its own, optional
     SCRIPT    JavaScript of its own, optional; runs once, after the page
+    HEADED    optional: its HTML has a heading already
 
 The page allows just these scripts, by their digests. Data for one goes into `page.data`.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from automl import plugins
 from automl.insight.evidence import Facts
@@ -41,17 +44,18 @@ class Section:
 
     @property
     def style(self) -> str:
-        return self._optional("STYLE")
+        return str(self._optional("STYLE", ""))
 
     @property
     def script(self) -> str:
-        return self._optional("SCRIPT")
+        return str(self._optional("SCRIPT", ""))
 
-    def _optional(self, attribute: str) -> str:
-        import sys
+    @property
+    def headed(self) -> bool:
+        return bool(self._optional("HEADED", False))
 
-        module = sys.modules[f"{__name__}.{self.name}"]
-        return str(getattr(module, attribute, ""))
+    def _optional(self, attribute: str, default: object) -> object:
+        return getattr(import_module(f"{__name__}.{self.name}"), attribute, default)
 
 
 def sections() -> tuple[Section, ...]:

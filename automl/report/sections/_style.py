@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 STYLE = """
-nav { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 0 0 1.6rem; font-size: .92rem; }
-nav a { color: var(--c0); text-decoration: none; padding: .2rem 0; }
+nav { display: flex; gap: 0 1.1rem; margin: -.6rem 0 1rem; font-size: .92rem; overflow-x: auto; }
+nav a { color: var(--c0); text-decoration: none; padding: .3rem 0;
+  white-space: nowrap; }
 nav a:hover, nav a:focus-visible { text-decoration: underline; }
 section { margin: 0 0 2.8rem; scroll-margin-top: 1rem; }
 h2.part { font-size: 1.3rem; margin: 0 0 .9rem; }
@@ -21,4 +22,9 @@ svg.small { max-width: 26rem; }
 svg.small text { font-size: 12px; } svg.small .tick { font-size: 11px; }
 svg .end { text-anchor: end; } svg .none { fill: var(--line); opacity: .55; }
 td.left, th.left { text-align: left; }
+main { padding-top: 1.6rem; } h1 { margin-bottom: 1rem; }
+@media (max-width: 34rem) { main { padding-top: 1rem; } h1 { margin-bottom: .8rem; }
+  svg.small text { font-size: 13px; } svg.small .tick { font-size: 12px; } }
+@media print { nav { display: none; } details > *:not(summary) { display: block; }
+  .wide { overflow: visible; } section { break-inside: auto; } }
 """
