@@ -26,6 +26,7 @@ _MOST_LEVELS = 25  # of a column, the most frequent ones
 _BEAM = 10  # proposals that are extended by another column
 _STEPS = 12  # halvings of the way to a number
 _DIGITS = (2, 3, 4, 6, 9)  # significant digits of a proposed number, the first that does
+_OVERSHOOT = 1.1  # of the way, that a rounder number may take
 _SCORED = 20_000  # rows in one call
 _LEVEL_COST = 0.5  # of another level, in spans of a column of numbers
 
@@ -201,9 +202,10 @@ class _Search:
         column = self._columns[i]
         whole = whole or all(float(value).is_integer() for value in column.bins)
         rounded = self._rounded(far, up=far > own, whole=whole)
-        low, high = sorted((own, one[i]))
-        rounded = [value for value in rounded if low <= value <= high]
-        rounded += [far] if not whole else [one[i]]
+        # A whole number has no nearer neighbour; other round ones must not lie much further out.
+        most = abs(one[i] - own) if whole else min(_OVERSHOOT * abs(far - own), abs(one[i] - own))
+        rounded = [value for value in rounded if abs(value - own) <= most]
+        rounded += [one[i]] if whole else [far]
         gaps = self._gaps([{**one, i: value} for value in rounded])
         return next((v for v, gap in zip(rounded, gaps, strict=True) if gap <= 0), one[i])
 
