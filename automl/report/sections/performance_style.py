@@ -51,8 +51,8 @@ details.more summary { cursor: pointer; color: var(--c0); }
 .who tbody th { position: sticky; left: 0; z-index: 1; background: var(--card); border: 0;
   text-align: left; color: var(--ink); font-size: .76rem; max-width: 11rem; overflow: hidden;
   text-overflow: ellipsis; padding: 0 .6rem 0 0; }
-.who thead th { text-align: center; border: 0; padding: .2rem 0 .4rem; vertical-align: bottom; font-size: .76rem;
-  color: var(--ink); }
+.who thead th { text-align: center; border: 0; padding: .2rem 0 .4rem; vertical-align: bottom;
+  font-size: .76rem; color: var(--ink); }
 .who thead span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10.5rem;
   overflow: hidden; text-overflow: ellipsis; text-align: left; display: inline-block; }
 .who.few { font-size: .86rem; border-spacing: 2px; }
