@@ -100,6 +100,11 @@ class Race:
         return self.judge.pool
 
     @property
+    def within_noise(self) -> Mapping[str, bool]:
+        """By name, whether a finished trial is as good as the best for all that its rows tell."""
+        return self.judge.within_noise
+
+    @property
     def ended_by_clock(self) -> bool:
         return self.judge.ended_by_clock
 
@@ -306,11 +311,11 @@ class Race:
 
     def board(self, *, spent: float, budget: float | None) -> Board:
         """The leaderboard as it stands."""
-        metric = self.scorer.metric
+        metric, within = self.scorer.metric, self.within_noise
         return Board(
             metric=metric.name,
             higher_is_better=metric.higher_is_better,
-            rows=[trial.row() for trial in self.trials],
+            rows=[trial.row(within_noise=within.get(trial.name)) for trial in self.trials],
             blend_score=None,
             spent=spent,
             budget=budget,
