@@ -42,6 +42,7 @@ _FIXED_RESAMPLES = 100
 _FIXED_NUMBERS = 12_000
 _FIXED_ROWS = 3_000
 _LEAST_RESAMPLES = 20
+_LEAST_CHOICES = 5  # a mean needs fewer than an interval
 _LEAST_ROWS = 500
 _PERCENTILES_FROM = 100  # of fewer resamples, the tails are taken from a normal distribution
 _NORMAL_TAIL = 1.959964
@@ -140,7 +141,7 @@ def corrected_score(
 
     margins: stacked, of its members.  groups: (n,) ids of the table; rows of one id are drawn
     together.  averages: of the models of the folds, where their mean ships.  None where the rows
-    do not define the score, and where `rules.seconds` are too few for 20 resamples.
+    do not define the score, and where `rules.seconds` are too few for five resamples.
     """
     scorer = scorer.with_link(choice.link)
     chooser = scorer.with_echoes()
@@ -152,7 +153,7 @@ def corrected_score(
     else:
         bag.shrink(min(_FIXED_ROWS, max(_FIXED_NUMBERS // shipped.shape[1], _LEAST_ROWS)))
     chosen, best = _resampled(bag, groups[chooser.rows[bag.positions] % scorer.n_rows], rules)
-    if len(chosen) < _LEAST_RESAMPLES or not math.isfinite(choice.score):
+    if len(chosen) < _LEAST_CHOICES or not math.isfinite(choice.score):
         return None
     away = _away(chooser, pooled, choice.threshold, groups, rules)
     if len(away) < _LEAST_RESAMPLES:
@@ -164,7 +165,7 @@ def corrected_score(
         every = chooser.score(pooled, choice.threshold)
         repeats = every - scorer.score(choice.pooled, choice.threshold)
     # Choices that differ between resamples add to what is not known.
-    if best.std() > 0:
+    if len(best) >= _LEAST_RESAMPLES and best.std() > 0:
         away *= max(float(chosen.std()) / float(best.std()), 1.0)
     ends = _ends(away * _WIDER)
     averaging = 0.0

@@ -8,7 +8,7 @@ Tibshirani, An Introduction to the Bootstrap, 1993).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,5 +81,5 @@ class Noise:
 
 def _drawn(rng: np.random.Generator, places: Rows, units: Rows) -> Rows:
     n_units = int(units.max()) + 1
-    times: Iterable[int] = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)[units]
-    return np.repeat(places, times)
+    times = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)[units]
+    return np.asarray(np.repeat(places, times))
