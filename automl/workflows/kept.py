@@ -27,21 +27,24 @@ from automl.search.trial import Trial
 from automl.workflows.output import JOURNAL, SETTINGS
 from automl.workflows.result import FitResult
 
-# Of trials' files: more is not worth the disk of everybody who never asks for more time.
+# Of trials' files: as much as what ships, so that a bundle is at most doubled for everybody who
+# never asks for more time; but of a small model always some.
 MOST_BYTES = 32_000_000
+LEAST_BYTES = 2_000_000
 _TRIALS = f"{RUN}trials/"
 _SYNCS = 8  # at a time: a disk takes many together in about the time of one
 
 
 def kept_files(
-    trials: Sequence[Trial], weights: Mapping[str, float], *, bagged: bool
+    trials: Sequence[Trial], weights: Mapping[str, float], *, bagged: bool, ships: int
 ) -> list[Path]:
     """Files of trials' folders to keep: those of the blend first, then the best, while they fit.
 
-    bagged: whether the models of the folds ship, as members of the bundle.
+    bagged: whether the models of the folds ship, as members of the bundle.  ships: bytes of all
+    models that ship.
     """
     kept: list[Path] = []
-    room = MOST_BYTES
+    room = min(MOST_BYTES, max(LEAST_BYTES, ships))
     best = sorted(trials, key=lambda trial: (trial.name not in weights, trial.loss or 0.0))
     for trial in best:
         shipped = bagged and trial.name in weights

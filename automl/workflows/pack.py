@@ -39,11 +39,11 @@ def pack(
     intervals or sets need, and how often they covered.
     """
     run, source = finish.run, finish.source
-    bagged = all(
-        path.parent.parent == run.trials for member in members for path, _ in member.boosters
-    )
+    models = [path for member in members for path, _ in member.boosters]
+    bagged = all(path.parent.parent == run.trials for path in models)
+    ships = sum(path.stat().st_size for path in models)
     trials = [trial for trial in finish.race.done if not trial.forgotten]
-    lay(kept_files(trials, blend, bagged=bagged), run.staging)
+    lay(kept_files(trials, blend, bagged=bagged, ships=ships), run.staging)
     metrics = _metrics(finish, outcome, choice)
     if intervals is not None:
         metrics["intervals"] = intervals[1]
