@@ -116,14 +116,17 @@ def averaged(
 ) -> Averaged:
     """The margins of the folds' blends on some random rows.
 
-    chosen: trials with their weights; `can_average` must hold.  Raises NotDone where it would take
-    more than `seconds`, by what predicting took in the race.
+    chosen: trials with their weights; `can_average` must hold.  seconds: fewer rows are taken so
+    that they suffice, by what predicting took in the race.  Raises NotDone where even 200 rows
+    are too many.
     """
     n_rows = len(scorer.rows)
     limit = min(_MOST_ROWS, max(_MOST_NUMBERS // data.n_outputs, _LEAST_ROWS))
-    positions = np.arange(n_rows)[row_sample(n_rows, limit, data.seed)]
-    if _expected_seconds(chosen, len(positions) / n_rows, executor.n_workers) > seconds:
+    if math.isfinite(seconds):
+        limit = min(limit, _affordable(chosen, n_rows, seconds * executor.n_workers))
+    if limit < _LEAST_ROWS:
         raise NotDone("no time was left", late=True)
+    positions = np.arange(n_rows)[row_sample(n_rows, limit, data.seed)]
     folder.mkdir(parents=True, exist_ok=True)
     rows = scorer.rows[positions]
     save_array(folder / "rows.npy", rows)
@@ -146,14 +149,11 @@ def averaged(
     return Averaged(positions, own[rows], np.stack(margins))
 
 
-def _expected_seconds(
-    chosen: Sequence[tuple[Trial, float]], share: float, n_workers: int
-) -> float:
-    """Wall seconds: every fold predicted its own rows in the race, and predicts all of these."""
-    each = [
-        trial.n_splits * (trial.predict_seconds * share + _LOAD_SECONDS) for trial, _ in chosen
-    ]
-    return sum(each) / n_workers
+def _affordable(chosen: Sequence[tuple[Trial, float]], n_rows: int, core_seconds: float) -> int:
+    """Rows for which so many seconds do: every fold predicted its own in the race, now all."""
+    to_load = sum(trial.n_splits * _LOAD_SECONDS for trial, _ in chosen)
+    each_row = sum(trial.n_splits * trial.predict_seconds / n_rows for trial, _ in chosen)
+    return int(max(core_seconds - to_load, 0.0) / max(each_row, 1e-9))
 
 
 def _booster(trial: Trial, weight: float, split: int) -> Mapping[str, object]:

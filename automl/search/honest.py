@@ -44,6 +44,10 @@ _FIXED_ROWS = 3_000
 _LEAST_RESAMPLES = 20
 _LEAST_CHOICES = 5  # a mean needs fewer than an interval
 _LEAST_ROWS = 500
+_NO_SPREAD = 1e-12
+# Variance of the score of all rows, in that of the rows that a bootstrap sample leaves out: these
+# are e^-1 of all rows, and are drawn without replacement.
+_NOMINAL = math.exp(-1.0) / (1.0 - math.exp(-1.0))
 _PERCENTILES_FROM = 100  # of fewer resamples, the tails are taken from a normal distribution
 _NORMAL_TAIL = 1.959964
 # Resamples of what ships alone, and rows that they are drawn of: a score with a heavy tail, or of
@@ -155,35 +159,27 @@ def corrected_score(
     chosen, best = _resampled(bag, groups[chooser.rows[bag.positions] % scorer.n_rows], rules)
     if len(chosen) < _LEAST_CHOICES or not math.isfinite(choice.score):
         return None
-    away = _away(chooser, pooled, choice.threshold, groups, rules)
+    every = scorer.with_repeats()
+    away = _away(every, pooled, choice.threshold, groups, rules)
     if len(away) < _LEAST_RESAMPLES:
         return None
     scale = math.sqrt(bag.n_scored / len(scorer.rows))
-    unseen = choice.score - _gained(chosen, best, scorer.metric) * scale
-    repeats = 0.0
-    if len(chooser.rows) > len(scorer.rows):
-        every = chooser.score(pooled, choice.threshold)
-        repeats = every - scorer.score(choice.pooled, choice.threshold)
-    # Choices that differ between resamples add to what is not known.
-    if len(best) >= _LEAST_RESAMPLES and best.std() > 0:
-        away *= max(float(chosen.std()) / float(best.std()), 1.0)
-    ends = _ends(away * _WIDER)
-    averaging = 0.0
+    unseen = choice.score
+    if away.std() >= _NO_SPREAD:  # else a constant ships, whose score is no luck
+        unseen -= _gained(chosen, best, scorer.metric) * scale
+    ends = _ends(_WIDER * _with_choices(away, chosen, best, scale))
+    averaging, repeats = 0.0, 0.0
+    if len(every.rows) > len(scorer.rows):
+        repeats = every.score(pooled, choice.threshold)
+        repeats -= scorer.score(choice.pooled, choice.threshold)
     if averages is not None:
-        raw = averages.gain(scorer, choice.pooled, choice.threshold)
-        raw *= len(scorer.rows) / len(chooser.rows)  # as if it were nothing on rows that repeat
-        averaging = _careful(raw, choice.score, unseen, ends, rules, scorer.metric)
-    found = unseen + averaging + repeats
-    low, high = found + ends[0], found + ends[1]
-    best_score = scorer.metric.best
-    if scorer.metric.higher_is_better:
-        high = min(high, max(best_score, found))
-    else:
-        low = max(low, min(best_score, found))
+        gain = averages.gain(scorer, choice.pooled, choice.threshold)
+        gain *= len(scorer.rows) / len(every.rows)  # as if it were nothing on rows that repeat
+        averaging = _careful(gain, choice.score, unseen, ends, rules, scorer.metric)
+    score = unseen + averaging + repeats
     return Corrected(
-        found,
-        low,
-        high,
+        score,
+        *_possible(score, ends, scorer.metric),
         LEVEL,
         resamples=len(chosen),
         rows=bag.n_scored,
@@ -192,6 +188,23 @@ def corrected_score(
         repeats=repeats,
         unseen=unseen + averaging,
     )
+
+
+def _with_choices(away: Floats, chosen: Floats, best: Floats, scale: float) -> Floats:
+    """Distances of the score of what ships, with what choosing adds to what is not known."""
+    if away.std() < _NO_SPREAD:  # a constant ships: only what else might have does vary
+        return np.asarray((chosen - chosen.mean()) * scale * math.sqrt(_NOMINAL))
+    if len(best) < _LEAST_RESAMPLES or best.std() < _NO_SPREAD:
+        return away
+    return away * max(float(chosen.std()) / float(best.std()), 1.0)
+
+
+def _possible(score: float, ends: tuple[float, float], metric: Metric) -> tuple[float, float]:
+    """The ends of the interval around `score`, not better than perfect."""
+    low, high = score + ends[0], score + ends[1]
+    if metric.higher_is_better:
+        return low, min(high, max(metric.best, score))
+    return max(low, min(metric.best, score)), high
 
 
 def _resampled(bag: _Bag, groups: Rows, rules: Rules) -> tuple[Floats, Floats]:
@@ -212,20 +225,20 @@ def _resampled(bag: _Bag, groups: Rows, rules: Rules) -> tuple[Floats, Floats]:
 
 
 def _away(
-    chooser: Scorer, pooled: Floats, threshold: float | None, groups: Rows, rules: Rules
+    scorer: Scorer, pooled: Floats, threshold: float | None, groups: Rows, rules: Rules
 ) -> Floats:
     """Distances of the scores of bootstrap samples of all rows from their mean."""
     started = time.perf_counter()
     limit = min(_SPREAD_ROWS, max(_SPREAD_NUMBERS // pooled.shape[1], _LEAST_ROWS))
     seconds = _SPREAD_SHARE * rules.seconds
     if math.isfinite(seconds):
-        chooser.score(pooled, threshold)
+        scorer.score(pooled, threshold)
         each = time.perf_counter() - started
         started = time.perf_counter()
         affordable = seconds / (each * _PERCENTILES_FROM * 1.2) * len(pooled)
         limit = min(limit, max(int(affordable), _LEAST_ROWS))
     places = np.arange(len(pooled))[row_sample(len(pooled), limit, rules.seed)]
-    units = np.unique(groups[chooser.rows[places] % chooser.n_rows], return_inverse=True)[1]
+    units = np.unique(groups[scorer.rows[places] % scorer.n_rows], return_inverse=True)[1]
     n_units = int(units.max()) + 1
     rng = np.random.default_rng([rules.seed, 2])
     scores: list[float] = []
@@ -234,8 +247,10 @@ def _away(
             break
         times = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)[units]
         rows = np.repeat(places, times)
-        scores.append(chooser.score(pooled[rows], threshold, rows))
+        scores.append(scorer.score(pooled[rows], threshold, rows))
     known = np.array([score for score in scores if math.isfinite(score)])
+    if not len(known):
+        return known
     return np.asarray((known - known.mean()) * math.sqrt(len(places) / len(pooled)))
 
 
