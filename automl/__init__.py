@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from automl.estimators import AutoMLRegressor as AutoMLRegressor
     from automl.model.bundle import load as load
     from automl.model.predictor import Predictor as Predictor
+    from automl.workflows.compare import compare as compare
     from automl.workflows.fit import fit as fit
     from automl.workflows.fit import replay as replay
     from automl.workflows.fit import resume as resume
     from automl.workflows.profile import profile as profile
+    from automl.workflows.report import report as report
     from automl.workflows.result import FitResult as FitResult
 
     __version__: str
@@ -33,10 +35,12 @@ _HOME = {
     "FitConfig": "automl.config",
     "FitResult": "automl.workflows.result",
     "Predictor": "automl.model.predictor",
+    "compare": "automl.workflows.compare",
     "fit": "automl.workflows.fit",
     "load": "automl.model.bundle",
     "profile": "automl.workflows.profile",
     "replay": "automl.workflows.fit",
+    "report": "automl.workflows.report",
     "resume": "automl.workflows.fit",
 }
 
@@ -47,10 +51,12 @@ __all__ = [  # noqa: F822 - the version has no home here: it is asked for when i
     "FitResult",
     "Predictor",
     "__version__",
+    "compare",
     "fit",
     "load",
     "profile",
     "replay",
+    "report",
     "resume",
 ]
 

@@ -132,6 +132,16 @@ class FitConfig:
         (), words(split=False), _COLUMNS, "Leave this column out", metavar="COLUMN"
     )
     drop_pii: bool = _option(False, FLAG, _COLUMNS, "Leave out columns with personal data")
+    sensitive: tuple[str, ...] = _option(
+        (), words(split=False), _COLUMNS, "Audit fairness by this column", metavar="COLUMN"
+    )
+    max_disparity: float | None = _option(
+        None,
+        SHARE,
+        _COLUMNS,
+        "Let positive rates of these groups differ at most so much",
+        metavar="SHARE",
+    )
     group_column: str | None = _option(
         None, TEXT, _COLUMNS, "Keep rows of one group in one fold", metavar="COLUMN"
     )
@@ -352,6 +362,11 @@ def _check_together(config: FitConfig) -> None:
             f"--distil and {other} exclude each other.",
             hint="Keep one: each ships one model of its own kind.",
         )
+    if config.max_disparity is not None and not config.sensitive:
+        raise ConfigError(
+            f"--max-disparity {config.max_disparity:g} limits groups, but none are named.",
+            hint="Name their column with --sensitive COLUMN.",
+        )
     _check_roles(config)
 
 
@@ -364,6 +379,8 @@ def _check_roles(config: FitConfig) -> None:
         *((name, "--drop") for name in config.drop),
         *((name, "--column") for name in config.column),
     ]
+    if config.target and config.target in config.sensitive:
+        raise ConfigError(f"Column {config.target!r} cannot be both the target and --sensitive.")
     # The time column may be a feature or a group too; only the target and --drop exclude it.
     seen: dict[str, str] = {}
     for name, job in jobs:

@@ -21,7 +21,10 @@ from automl.errors import AutoMLError, ConfigError, did_you_mean
 
 COMMANDS = "automl.cli.commands"
 # The order of a first reading; commands that are not named here follow by name.
-_FIRST = ("fit", "predict", "evaluate", "explain", "show", "profile", "verify", "benchmark")
+_FIRST = (
+    *("fit", "predict", "evaluate", "explain", "show", "report", "compare", "profile", "verify"),
+    "benchmark",
+)
 
 _MISTAKE, _BUG, _INTERRUPTED = 2, 1, 130
 _DISK = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,11 @@ class Column:
     def used(self) -> bool:
         return self.drop is None
 
+    @cached_property
+    def level_codes(self) -> dict[str, int]:
+        """Index in `levels` by level."""
+        return {level: code for code, level in enumerate(self.levels)}
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -126,3 +132,11 @@ class ParsedTable:
     bad: Sequence[tuple[int, int, str]] = ()
     n_bad: int = 0
     wrong: Mapping[int, tuple[int, Sequence[tuple[int, str]]]] = field(default_factory=dict)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> ParsedTable:
+        """The typed cells of some rows, in that order; what was wrong with cells is left out."""
+        values = {
+            i: column.iloc[rows] if isinstance(column, pd.Series) else column[rows]
+            for i, column in self.values.items()
+        }
+        return ParsedTable(len(rows), values)

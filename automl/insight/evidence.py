@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.groups import Groups
 from automl.data.schema import ParsedTable, Schema
 from automl.metrics.base import Metric
 from automl.model.explain import Explanation
@@ -15,6 +17,19 @@ from automl.task import Task
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Prediction intervals of `level` coverage. low, high: (n,) target values."""
+
+    level: float
+    low: Floats
+    high: Floats
+
+    def take(self, rows: NDArray[np.intp]) -> Bounds:
+        """Those of some rows."""
+        return Bounds(self.level, self.low[rows], self.high[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +43,11 @@ class Evidence:
     fold: (n,) which fold validated the row, or None for new data.
     sample, cells: positions in `rows` of the (m,) rows whose typed cells are at hand, and those;
         m is bounded, the sample is random.
+    groups: the (n,) groups of each sensitive column.  parity: of a limit on how far these may
+        differ, what it came to and what it costs (`FitResult.parity`); None without.
     explained, explanation: positions in `rows` of the rows that are explained, a part of
         `sample`, and their contributions by models that have not seen them; None without.
+    bounds: intervals of all rows that owe nothing to these rows; None without, and for classes.
     """
 
     task: Task
@@ -47,6 +65,9 @@ class Evidence:
     cells: ParsedTable
     explained: Rows
     explanation: Explanation | None
+    bounds: Bounds | None = None
+    groups: tuple[Groups, ...] = ()
+    parity: Mapping[str, Any] | None = None
 
     @property
     def codes(self) -> NDArray[np.intp]:

@@ -50,22 +50,39 @@ def best_threshold(
     do not need labels, and for precision, recall and precision_macro alone, whose best cut is
     to call one row, or every row, positive.
     """
-    if metric.needs != "label" or metric.name in _DEGENERATE:
+    if not tunes(metric):
         return 0.5, score_probabilities(metric, y, proba, weight)
+    threshold = least_loss_cut(*cut_losses(metric, y, proba, weight))
+    return threshold, score_probabilities(metric, y, proba, weight, threshold)
+
+
+def tunes(metric: Metric) -> bool:
+    """Whether the threshold with the best score of `metric` means something."""
+    return metric.needs == "label" and metric.name not in _DEGENERATE
+
+
+def cut_losses(
+    metric: Metric, y: Floats, proba: Floats, weight: Floats | None
+) -> tuple[Floats, Floats]:
+    """(m,) thresholds and the loss of a label metric at each, inf where it is undefined."""
     if metric.name in LABEL_SCORES:
-        cuts, matrices = _cut_matrices(y, proba, weight)
+        cuts, matrices = cut_matrices(y, proba, weight)
         scores = LABEL_SCORES[metric.name](matrices)
     else:
         cuts = np.unique(np.append(np.quantile(proba, np.linspace(0.0, 1.0, _GRID)), 0.5))
         scores = np.array([metric.score(y, labels_of(proba, cut), weight) for cut in cuts])
-    losses = np.where(np.isnan(scores), np.inf, -scores if metric.higher_is_better else scores)
+    signed = -scores if metric.higher_is_better else scores
+    return cuts, np.where(np.isnan(scores), np.inf, signed)
+
+
+def least_loss_cut(cuts: Floats, losses: Floats) -> float:
+    """Of the cuts with the least loss, the one nearest 0.5."""
     # Cuts with the same counts differ by rounding only.
     ties = cuts[losses <= losses.min() + 1e-12]
-    threshold = float(ties[np.argmin(np.abs(ties - 0.5))])
-    return threshold, score_probabilities(metric, y, proba, weight, threshold)
+    return float(ties[np.argmin(np.abs(ties - 0.5))])
 
 
-def _cut_matrices(y: Floats, proba: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+def cut_matrices(y: Floats, proba: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
     """(m,) thresholds from none called positive to all, and their (m, 2, 2) confusion matrices."""
     order = np.argsort(proba)[::-1]
     ranked = proba[order]

@@ -21,11 +21,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from automl.data.parse import parse_table
-from automl.data.schema import Kind, ParsedTable, Schema
+from automl.data.schema import ParsedTable, Schema
 from automl.engines._joint import Joint
 from automl.engines.base import Booster
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix, origin_weights
+from automl.model.cells import cell_numbers
 from automl.model.explain import Explanation
 from automl.model.intervals import Conformal, absent, refuse_other_task
 from automl.model.link import Link
@@ -289,18 +290,10 @@ class Predictor:
             columns=self.columns,
             data=table.reindex(columns=list(self.columns)).reset_index(drop=True),
             classes=self.classes,
-            numbers=self._numbers(cells),
+            numbers=cell_numbers(cells, self.schema),
             kinds=tuple(self.schema.columns[i].kind for i in self.schema.used),
             predicted=self._label_codes(self.link.probabilities(margin)) if multi else None,
         )
-
-    def _numbers(self, cells: ParsedTable) -> Floats:
-        """(n, n_columns) cells that are numbers, booleans or dates; NaN for all others."""
-        numbers = np.full((cells.n_rows, len(self.schema.used)), np.nan)
-        for j, i in enumerate(self.schema.used):
-            if self.schema.columns[i].kind in (Kind.NUMERIC, Kind.BOOLEAN, Kind.DATETIME):
-                numbers[:, j] = np.asarray(cells.values[i], dtype=np.float64)
-        return numbers
 
     def contributions_of(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Contributions (n, n_columns, k) of the columns in `columns`, and base values (k,).

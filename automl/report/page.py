@@ -5,6 +5,9 @@ Names and values from tables go through `shown`: they are text and nothing else.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -73,21 +76,42 @@ svg circle.hollow { fill: var(--card) !important; stroke-width: 2; }
 )
 
 
-# The browser itself keeps a page of data from running or loading anything.
+# The browser itself keeps a page of data from running or loading anything else.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 # Format characters turn the direction of text or hide in it; the others are no text at all.
 _NO_TEXT = frozenset(("Cc", "Cf", "Cs", "Co"))
 
 
-def document(title: str, heading: str, body: str, *, style: str = "") -> str:
-    """A whole page. title: plain text.  heading, body: HTML.  style: added rules."""
+def document(
+    title: str, heading: str, body: str, *, style: str = "", scripts: Sequence[str] = ()
+) -> str:
+    """A whole page. title: plain text.  heading, body: HTML.  style: added rules.
+
+    scripts: run at the end, in their order; no other can run.
+    """
+    policy = _POLICY
+    if scripts:
+        policy += "; script-src " + " ".join(f"'sha256-{_digest(text)}'" for text in scripts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{shown(title, 120)}</title><style>{STYLE}{style}</style></head><body><main>"
-        f"<h1>{heading}</h1>{body}</main></body></html>\n"
+        f"<h1>{heading}</h1>{body}</main>"
+        f"{''.join(f'<script>{text}</script>' for text in scripts)}</body></html>\n"
     )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def data(name: str, values: object) -> str:
+    """`values` for a script, which finds them as JSON in the element with the id `name`."""
+    text = json.dumps(values, separators=(",", ":"), allow_nan=False)
+    for letter, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        text = text.replace(letter, code)
+    return f'<script type="application/json" id="{escape(name)}">{text}</script>'
 
 
 def shown(text: object, longest: int = 60) -> str:

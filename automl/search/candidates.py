@@ -51,6 +51,11 @@ class Candidates:
         self._done: list[tuple[float, int, Candidate]] = []  # loss, number
         self._seeds: dict[int, int] = {}  # of a trial: how often it was repeated
 
+    @property
+    def studies(self) -> Studies:
+        """What was searched, and what came of it."""
+        return self._studies
+
     def tried(self, trials: Sequence[Trial]) -> None:
         """Leave out what an interrupted run has tried; what its clock stopped may come again."""
         known = {_design(trial.candidate) for trial in trials if trial.state != "stopped"}

@@ -194,26 +194,30 @@ class FoldTrainer:
     def contributions(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Weighted SHAP values of some boosters in original columns for task["rows"].
 
-        Writes task["output"]: (n_rows, k, n_columns + 1) float64, last = base value. The result's
+        Each booster explains the rows of its own split, as task["splits"] has it. Writes
+        task["output"]: (n_rows, k, n_columns + 1) float64, last = base value. The result's
         "row_seconds" leave the loading of the models out.
         """
         rows = np.load(task["rows"], allow_pickle=False)[: task["limit"]]
-        plain = self.data.matrix.take(rows)
+        splits = np.load(task["splits"], allow_pickle=False)[: task["limit"]]
         n_columns = int(task["n_columns"])
         total = np.zeros((len(rows), self.data.n_outputs, n_columns + 1))
         seconds = 0.0
         for item in task["boosters"]:
-            matrix = plain
+            own = np.flatnonzero(splits == item["split"])
+            if not len(own):
+                continue
+            matrix = self.data.matrix.take(rows[own])
             if item["recipe_file"] is not None:
-                matrix = _read_recipe(Path(item["recipe_file"])).transform(plain)
+                matrix = _read_recipe(Path(item["recipe_file"])).transform(matrix)
             booster = self._explained(item["engine"], item["model"])
             started = time.perf_counter()
             shap = booster.contributions(matrix)
             seconds += time.perf_counter() - started
-            total[..., :-1] += item["weight"] * (
+            total[own, :, :-1] += item["weight"] * (
                 shap[..., :-1] @ origin_weights(matrix.features, n_columns)
             )
-            total[..., -1] += item["weight"] * shap[..., -1]
+            total[own, :, -1] += item["weight"] * shap[..., -1]
         save_array(Path(task["output"]), total)
         return {"row_seconds": seconds / max(len(rows), 1)}
 
@@ -230,7 +234,7 @@ class FoldTrainer:
         return {}
 
     def _explained(self, engine: str, path: str) -> Booster:
-        """The shipped booster of a file; loaded once, though it is asked for twice."""
+        """The booster of a file; loaded once, though it is asked for twice."""
         if path not in self._shipped:
             self._shipped[path] = self._load(engine, Path(path))
         return self._shipped[path]

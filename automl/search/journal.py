@@ -27,12 +27,14 @@ class Journal:
             _cut_to_whole_lines(path)
         self._file = path.open("a", encoding="utf-8")
 
-    def write(self, event: str, **facts: Any) -> None:
-        """Append {"event": event, "spent": seconds, …facts} as one line."""
-        line = {"event": event, "spent": round(self._spent(), 3), **facts}
+    def write(self, event: str, **facts: Any) -> float:
+        """Append {"event": event, "spent": seconds, …facts} as one line; the seconds come back."""
+        spent = round(self._spent(), 3)
+        line = {"event": event, "spent": spent, **facts}
         self._file.write(json.dumps(line, allow_nan=True) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+        return spent
 
     def close(self) -> None:
         self._file.close()

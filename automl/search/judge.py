@@ -106,7 +106,7 @@ class Judge:
         """Nothing more happens with `trial`; its files go unless it is done."""
         trial.state = state
         trial.pending.clear()
-        self.record.journal.write("closed", **trial.to_json())
+        trial.ended = self.record.journal.write("closed", **trial.to_json())
         if state != "done":
             self._forget(trial)
 

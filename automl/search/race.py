@@ -26,6 +26,7 @@ from automl.search.pace import Pace
 from automl.search.portfolio import HASTENED, Candidate
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
+from automl.search.studies import Studies
 from automl.search.trial import Trial
 
 _GAIN_ROWS = 20_000  # on which the gain of a trial is measured
@@ -103,6 +104,11 @@ class Race:
     def within_noise(self) -> Mapping[str, bool]:
         """By name, whether a finished trial is as good as the best for all that its rows tell."""
         return self.judge.within_noise
+
+    @property
+    def studies(self) -> Studies:
+        """Optuna's part of the race."""
+        return self._candidates.studies
 
     @property
     def ended_by_clock(self) -> bool:

@@ -121,7 +121,7 @@ def _close(trial: Trial, facts: Event) -> None:
     trial.objective_loss = facts["objective_loss"]
     trial.fold_scores = list(facts["fold_scores"])
     trial.predict_seconds = float(facts["predict_seconds"])
-    trial.cause = facts["cause"]
+    trial.cause, trial.ended = facts["cause"], facts.get("spent")
     trial.forgotten = trial.state != "done"
     for split, n_trees in zip(sorted(trial.folds), facts["n_trees"], strict=False):
         trial.folds[split].n_trees = int(n_trees)

@@ -13,6 +13,7 @@ from automl.data.splits import Split
 from automl.metrics._threshold import best_threshold, score_probabilities
 from automl.metrics.base import Metric
 from automl.model.link import Link
+from automl.search.parity import Parity
 from automl.task import Objective, Task
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,8 @@ class Scorer:
     echoes: whether pooled margins and their scores include the echo rows: for choices only. An
     echo of row i is row n + i of `rows`.
     fences: least and largest target value that choices count; values beyond count as these.
+    parity: how far groups of rows may differ in what is decided for them; thresholds keep to it,
+    and a margin that no threshold brings within it has a greater loss than any that one does.
     """
 
     def __init__(  # noqa: PLR0913 - the facts of a run, each given once
@@ -45,7 +48,9 @@ class Scorer:
         *,
         echoes: bool = False,
         fences: tuple[float, float] | None = None,
+        parity: Parity | None = None,
     ) -> None:
+        self.parity = parity
         self.metric, self.task, self.link = metric, task, link
         self.splits, self.echoes = splits, echoes
         self._raw, self._weight, self._fences = y, weight, fences
@@ -69,7 +74,7 @@ class Scorer:
 
     def with_echoes(self) -> Scorer:
         """The same scorer for choices."""
-        return self._with(self.link, echoes=True)
+        return self._with(self.link, echoes=True, parity=self.parity)
 
     def with_repeats(self) -> Scorer:
         """The same scorer for new rows, of which some repeat known ones: echoes, but no fences."""
@@ -102,10 +107,13 @@ class Scorer:
     def threshold(self, margin: Floats, sample: IntArray | slice = slice(None)) -> float | None:
         """The decision threshold for pooled margins; None unless the task is binary.
 
-        Label metrics have it tuned on these margins, others keep 0.5.
+        Label metrics have it tuned on these margins, others keep 0.5, unless the groups of
+        `parity` differ too much there.
         """
         if self.task is not Task.BINARY:
             return None
+        if self.parity is not None:
+            return self._within(self.parity, margin, sample)[0]
         if self.metric.needs != "label":
             return DEFAULT_THRESHOLD
         y, weight = self._truth(self.rows[sample])
@@ -126,7 +134,23 @@ class Scorer:
 
         sample: positions within `rows` whose margins `margin` holds.
         """
-        return self.metric.loss(self.score(margin, self.threshold(margin, sample), sample))
+        if self.parity is None or self.task is not Task.BINARY:
+            return self.metric.loss(self.score(margin, self.threshold(margin, sample), sample))
+        threshold, excess = self._within(self.parity, margin, sample)
+        return self.parity.loss(self.metric.loss(self.score(margin, threshold, sample)), excess)
+
+    def _within(
+        self, parity: Parity, margin: Floats, sample: IntArray | slice
+    ) -> tuple[float, float]:
+        """The threshold that keeps to `parity`, or comes nearest, and by how much it does not."""
+        rows = self.rows[sample]
+        y, weight = self._truth(rows)
+        known = rows % self.n_rows
+        return parity.threshold(self.metric, known, y, self.link.predict(margin), weight)
+
+    def without_parity(self) -> Scorer:
+        """The same scorer for choices that no group limits."""
+        return self._with(self.link, echoes=self.echoes, parity=None)
 
     def split_scores(
         self, stacked: NDArray[np.floating], threshold: float | None = None
@@ -163,11 +187,14 @@ class Scorer:
 
     def with_link(self, link: Link) -> Scorer:
         """The same scorer through another link."""
-        return self._with(link, echoes=self.echoes)
+        return self._with(link, echoes=self.echoes, parity=self.parity)
 
-    def _with(self, link: Link, *, echoes: bool) -> Scorer:
+    def _with(self, link: Link, *, echoes: bool, parity: Parity | None) -> Scorer:
         parts = self._raw, self._weight, self.splits
-        return Scorer(self.metric, self.task, link, *parts, echoes=echoes, fences=self._fences)
+        fences = self._fences
+        return Scorer(
+            self.metric, self.task, link, *parts, echoes=echoes, fences=fences, parity=parity
+        )
 
     def truth(self) -> tuple[Floats, Floats | None]:
         """(target, weight) of the validated rows."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.splits import Split
 from automl.model.bundle import MemberFiles
 from automl.search.crossval import PLAIN, load_engine
 from automl.search.executors.base import Executor, Report
@@ -19,8 +20,7 @@ from automl.search.store import RunData, save_array
 from automl.search.trial import Trial
 
 Floats = NDArray[np.float64]
-# Means over more rows than this do not change.
-MAX_EXPLAINED_ROWS = 2000
+Rows = NDArray[np.int64]
 # Rounds after which the clock ended the training of a model, by what the model is called.
 Stops = Mapping[str, int]
 GRACE = 0.15  # seconds that a task may take past its limit before it is killed
@@ -119,41 +119,68 @@ def refit_seconds(trial: Trial, data: RunData) -> float:
 
 
 @dataclass(frozen=True)
-class BlendShap:
-    """SHAP values of the blend for some training rows, in original columns.
+class FoldModel:
+    """A model of one split and its weight in the blend of the models of that split."""
 
-    values: (n, k, n_columns).  base_values: (n, k).  rows: (n,) training rows.
+    split: int
+    engine: str
+    model: Path
+    recipe_file: Path | None
+    weight: float
+
+
+def fold_models(trials: Sequence[Trial], weights: Mapping[str, float]) -> list[FoldModel]:
+    """The models that the folds of a blend's members left, also where others ship."""
+    by_name = {trial.name: trial for trial in trials}
+    return [
+        FoldModel(fold.split, by_name[name].candidate.engine, fold.model, fold.recipe_file, weight)
+        for name, weight in weights.items()
+        for fold in by_name[name].prefix()
+    ]
+
+
+@dataclass(frozen=True)
+class BlendShap:
+    """SHAP values of some validated rows by models that did not learn from them.
+
+    values: (n, k, n_columns) in original columns.  base_values: (n, k), of the row's own split.
+    rows: (n,) rows of the table.
     """
 
     values: Floats
     base_values: Floats
-    rows: NDArray[np.int64]
+    rows: Rows
 
 
-def blend_shap(  # noqa: PLR0913 - the model, its data and workers, and what may be spent
-    members: Sequence[MemberFiles],
+def blend_shap(  # noqa: PLR0913 - the models, their data and workers, and what may be spent
+    models: Sequence[FoldModel],
+    rows: Rows,
     data: RunData,
     executor: Executor,
     *,
     n_columns: int,
     folder: Path,
-    max_rows: int,
     probe: bool,
     seconds_left: Callable[[], float],
 ) -> BlendShap:
-    """Contributions of as many random training rows as there is time for.
+    """Contributions to the margins of `rows`, each by the models of the split that validated it.
 
-    `max_rows` are explained, or with `probe` as many of them as there is time for, by the cost of
-    a few rows that are explained first. Raises NotDone if not even those were.
+    All rows are explained, or with `probe` as many of the first as there is time for, by the cost
+    of a few that are explained before. A row of several splits is explained by the first. Raises
+    NotDone if there is no row, or no time for any.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = explained_rows(data.matrix.n_rows, data.seed)[:max_rows]
+    splits = first_splits(data.splits, data.matrix.n_rows)[rows]
+    if not len(rows) or splits.min() < 0:
+        raise NotDone("no row was validated", late=False)
     save_array(folder / "rows.npy", rows)
-    boosters = _dealt(members, folder)
+    save_array(folder / "splits.npy", splits)
+    boosters = _dealt(models)
     limit = len(rows)
     values: Floats | None = None
     if probe:
-        limit = min(limit, _PROBE_ROWS)
+        # A few rows for each model: what a call costs beside its rows must not seem to be theirs.
+        limit = min(limit, _PROBE_ROWS * len(data.splits))
         values, cost = _shap_pass(boosters, executor, folder, n_columns, limit, seconds_left)
         affordable = int(_SHAP_SHARE * seconds_left() / max(cost, 1e-7))
         if affordable <= limit:
@@ -167,12 +194,15 @@ def blend_shap(  # noqa: PLR0913 - the model, its data and workers, and what may
     return _blend_shap(values, rows)
 
 
-def explained_rows(n_rows: int, seed: int) -> NDArray[np.int64]:
-    """The random training rows that are explained, at most, in the order they are."""
-    return np.random.default_rng(seed).permutation(n_rows)[:MAX_EXPLAINED_ROWS]
+def first_splits(splits: Sequence[Split], n_rows: int) -> Rows:
+    """(n_rows,) the first split that validates a row; -1 = none does."""
+    first = np.full(n_rows, -1, dtype=np.int64)
+    for k in reversed(range(len(splits))):
+        first[splits[k].valid] = k
+    return first
 
 
-def _blend_shap(values: Floats, rows: NDArray[np.int64]) -> BlendShap:
+def _blend_shap(values: Floats, rows: Rows) -> BlendShap:
     return BlendShap(values[..., :-1], values[..., -1], rows[: len(values)])
 
 
@@ -190,6 +220,7 @@ def _shap_pass(
             "kind": "contributions",
             "boosters": list(part),
             "rows": str(folder / "rows.npy"),
+            "splits": str(folder / "splits.npy"),
             "limit": limit,
             "n_columns": n_columns,
             "output": str(folder / f"shap_{i}.npy"),
@@ -205,28 +236,16 @@ def _shap_pass(
     return np.sum(parts, axis=0), cost
 
 
-def _dealt(members: Sequence[MemberFiles], folder: Path) -> list[list[dict[str, Any]]]:
-    """All boosters with their weights, dealt out to tasks.
+def _dealt(models: Sequence[FoldModel]) -> list[list[dict[str, Any]]]:
+    """All models with their weights, dealt out to tasks.
 
     The number of tasks is fixed, so that sums do not round by the number of workers.
     """
     parts: list[list[dict[str, Any]]] = [[] for _ in range(_SHAP_TASKS)]
-    dealt = 0
-    for member in members:
-        for path, recipe in member.boosters:
-            recipe_file = None
-            if recipe is not None:
-                recipe_file = folder / f"recipe_{dealt}.json"
-                recipe_file.write_text(json.dumps(recipe), encoding="utf-8")
-            parts[dealt % _SHAP_TASKS].append(
-                {
-                    "engine": member.engine,
-                    "model": str(path),
-                    "recipe_file": None if recipe_file is None else str(recipe_file),
-                    "weight": member.weight / len(member.boosters),
-                }
-            )
-            dealt += 1
+    for i, one in enumerate(models):
+        recipe_file = None if one.recipe_file is None else str(one.recipe_file)
+        task = {**vars(one), "model": str(one.model), "recipe_file": recipe_file}
+        parts[i % _SHAP_TASKS].append(task)
     return parts
 
 

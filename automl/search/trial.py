@@ -80,6 +80,7 @@ class Trial:
     failures: dict[int, Report] = field(default_factory=dict)  # by split
     pruned_after: int = 0  # folds that decided
     cause: str = ""
+    ended: float | None = None  # seconds of the run when it was closed
     forgotten: bool = False  # its models and margins are dropped
 
     @property

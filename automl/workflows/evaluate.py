@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from automl.workflows._contract import check_report, reporting
 from automl.workflows._rows import (
     CHUNK_ROWS,
     MANY_ROWS,
+    Chunk,
     Tally,
     chunks_of,
     listed,
@@ -134,18 +135,8 @@ def evaluate(
     started = time.perf_counter()
     metrics = chosen_metrics(predictor, options.metrics)
     check_report(options.report, data, bundle)
-    tally = tally_of(predictor)
-    with reporting(options.report, tally, data, options.mode):
-        scored = _score(predictor, data, options, tally)
-        decoded = _decode(predictor, scored.target, lenient=options.mode == "lenient")
-    keep = decoded.kept
-    y, prediction = decoded.y[keep], scored.prediction[keep]
-    if not len(y):
-        raise DataError(
-            f"No row of '{data}' has a target {predictor.target!r}.",
-            hint="Give labelled rows; `automl predict` scores rows without a target.",
-        )
-    weight = None if scored.weight is None else _weights(scored.weight, keep)
+    rows = labelled_rows(predictor, data, options)
+    y, prediction, weight = rows.y, rows.prediction, rows.weight
     threshold = 0.5 if predictor.threshold is None else predictor.threshold
     matrix = None
     if predictor.task.is_classification:
@@ -155,11 +146,11 @@ def evaluate(
         task=predictor.task.value,
         target=predictor.target,
         metric=metrics[0].name,
-        n_rows=tally.n_rows,
+        n_rows=rows.tally.n_rows,
         n_scored=len(y),
-        n_missing=decoded.n_missing,
-        unknown=decoded.unknown,
-        weight_column=None if scored.weight is None else str(scored.weight.name),
+        n_missing=rows.n_missing,
+        unknown=rows.unknown,
+        weight_column=rows.weight_column,
         scores=_scores(predictor, metrics, (y, prediction, weight), all_=not options.metrics),
         interval=bootstrap_interval(
             metrics[0], y, prediction, weight, threshold=threshold, seed=options.seed
@@ -168,8 +159,58 @@ def evaluate(
         threshold=threshold if predictor.positive is not None else None,
         confusion=matrix,
         per_class=() if matrix is None else per_class(matrix),
-        cells=tally,
+        cells=rows.tally,
         seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The rows of a table that have a target, and what a model predicts for them.
+
+    rows: (n,) their numbers in the table, 0 = the first row of data.  y, prediction, weight: as
+    metrics take them.  n_missing, unknown: as in `Evaluation`.
+    """
+
+    rows: NDArray[np.int64]
+    y: Floats
+    prediction: Floats
+    weight: Floats | None
+    weight_column: str | None
+    n_missing: int
+    unknown: Mapping[str, int]
+    tally: Tally
+
+
+def labelled_rows(
+    predictor: Predictor,
+    data: Path | str,
+    options: EvaluateOptions,
+    see: Callable[[Chunk], None] = lambda chunk: None,
+) -> Labelled:
+    """The rows of `data` with a target, scored; DataError as `evaluate` raises it.
+
+    see: is shown each chunk of all rows, in their order.
+    """
+    tally = tally_of(predictor)
+    with reporting(options.report, tally, data, options.mode):
+        scored = _score(predictor, data, options, tally, see)
+        decoded = _decode(predictor, scored.target, lenient=options.mode == "lenient")
+    keep = decoded.kept
+    if not keep.any():
+        raise DataError(
+            f"No row of '{data}' has a target {predictor.target!r}.",
+            hint="Give labelled rows; `automl predict` scores rows without a target.",
+        )
+    return Labelled(
+        rows=np.flatnonzero(keep),
+        y=decoded.y[keep],
+        prediction=scored.prediction[keep],
+        weight=None if scored.weight is None else _weights(scored.weight, keep),
+        weight_column=None if scored.weight is None else str(scored.weight.name),
+        n_missing=decoded.n_missing,
+        unknown=decoded.unknown,
+        tally=tally,
     )
 
 
@@ -195,7 +236,11 @@ class _Scored:
 
 
 def _score(
-    predictor: Predictor, data: Path | str, options: EvaluateOptions, tally: Tally
+    predictor: Predictor,
+    data: Path | str,
+    options: EvaluateOptions,
+    tally: Tally,
+    see: Callable[[Chunk], None],
 ) -> _Scored:
     predictions, targets, weights = [], [], []
     weight_column: str | None = None
@@ -207,6 +252,7 @@ def _score(
         chunk_rows=options.chunk_rows,
         tally=tally,
     ):
+        see(chunk)
         columns = list(chunk.frame.columns)
         _require(predictor.target, columns, "The target")
         weight_column = _weight_column(predictor, options, columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -12,31 +13,33 @@ from automl.data.splits import Folds
 from automl.features.preprocess import Preprocessor
 from automl.ledger import Ledger
 from automl.model.bundle import MemberFiles
-from automl.model.explain import Importance, rank_correlation
+from automl.model.explain import Importance
 from automl.model.manifest import read_manifest
 from automl.search.baseline import baseline_margins
+from automl.search.blend import Limits
 from automl.search.honest import Corrected
 from automl.search.journal import Journal
 from automl.search.limits import blend_limits
 from automl.search.race import Race
 from automl.search.replay import Script
-from automl.search.scoring import mean_score, spread_of
+from automl.search.scoring import Scorer, mean_score, spread_of
 from automl.search.select import Choice, choose
 from automl.search.setup import Goal
 from automl.search.ship import (
     GRACE,
-    MAX_EXPLAINED_ROWS,
-    BlendShap,
     NotDone,
-    blend_shap,
     fold_members,
     refit_members,
 )
 from automl.search.store import RunData
+from automl.search.trial import Trial
 from automl.workflows import result as files
 from automl.workflows.aside import score_aside
-from automl.workflows.conformal import conformal_of
+from automl.workflows.conformal import conformal_of, out_of_fold_bounds
+from automl.workflows.evidence import evidence_of
+from automl.workflows.explained import explain_folds
 from automl.workflows.extend import stays
+from automl.workflows.fairness import told_parity
 from automl.workflows.honest import honest_score
 from automl.workflows.kept import told
 from automl.workflows.output import RunFolder
@@ -47,8 +50,6 @@ from automl.workflows.source import Source
 from automl.workflows.student import Taught, teach
 from automl.workflows.training_table import TrainingTable
 
-# Rows explained where no clock limits them; a fixed number, so that the bundle is reproducible.
-EXPLAINED_ROWS = 500
 # A shipped model that the clock cut before this many trees is hardly more than the baseline.
 _LEAST_TREES = 5
 
@@ -96,16 +97,32 @@ class Finish:
         earlier = self.source.earlier
         if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
             return self._told()
+        parity = told_parity(self, choice, taught)
         corrected = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
         test = score_aside(self, choice, members)
-        shap = self._explain(members)
-        importance = None if shap is None else self._importance(shap)
+        trials = self.race.done if taught is None else [taught.student.trial]
+        own = all(path.parent.parent == self.run.trials for m in members for path, _ in m.boosters)
+        explained = explain_folds(self, choice, trials, refitted=not own)
+        importance = None if explained is None else explained.explanation.global_importance()
         intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
+        bounds = None
+        if intervals is not None and not self.goal.task.is_classification:
+            by_difficulty = bool(intervals[1]["by_difficulty"])
+            bounds = out_of_fold_bounds(self, choice, taught, by_difficulty=by_difficulty)
         outcome = self._outcome(choice, baseline, importance, taught, corrected)
-        outcome = replace(outcome, test=test)
+        outcome = replace(outcome, test=test, parity=parity)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
-        pack(self, outcome, choice, members, importance, blend=kept, intervals=intervals)
+        pack(
+            self,
+            outcome,
+            choice,
+            members,
+            importance,
+            blend=kept,
+            intervals=intervals,
+            evidence=evidence_of(self, choice, explained, bounds=bounds, parity=parity),
+        )
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
 
@@ -123,25 +140,16 @@ class Finish:
     def _choose(self) -> tuple[Choice, float]:
         """What ships, and the baseline's score."""
         scorer = self.race.scorer
-        chooser = scorer.with_echoes()
-        constant = baseline_margins(self.data)
-        baseline = mean_score(scorer.split_scores(constant))
-        refit = self.config.refit or self.folds.refit
+        baseline = mean_score(scorer.split_scores(baseline_margins(self.data)))
         trials = [trial for trial in self.race.done if not trial.forgotten]
-        limits = blend_limits(
-            trials,
-            self.data,
-            refit=refit,
-            max_members=self.plan.max_members(refit=refit),
-            max_trees=self.config.max_trees,
-        )
+        limits = self.limits(trials)
         choice = choose(
             trials,
             self.race.margins,
             scorer,
             single=self.config.single,
             limits=limits,
-            baseline_loss=chooser.loss(chooser.pooled(constant)),
+            baseline_loss=self.baseline_loss(scorer.with_echoes()),
             calibrate=self.goal.calibrate,
             crossfit_seconds=self._crossfit_seconds(),
             seed=self.config.seed,
@@ -174,9 +182,26 @@ class Finish:
             self.ledger.add(
                 "threshold",
                 f"'{self.table.target.classes[1]}' from a probability of {choice.threshold:.4f}",
-                f"the best out-of-fold {self.goal.metric.name}",
+                f"the best out-of-fold {self.goal.metric.name}"
+                if self.config.max_disparity is None
+                else "the best within --max-disparity",
             )
         return choice, baseline
+
+    def baseline_loss(self, chooser: Scorer) -> float:
+        """The metric's loss of the constant prediction, the scale of what a member must buy."""
+        return chooser.loss(chooser.pooled(baseline_margins(self.data)))
+
+    def limits(self, trials: Sequence[Trial]) -> Limits:
+        """Those that a blend of `trials` is chosen within."""
+        refit = self.config.refit or self.folds.refit
+        return blend_limits(
+            trials,
+            self.data,
+            refit=refit,
+            max_members=self.plan.max_members(refit=refit),
+            max_trees=self.config.max_trees,
+        )
 
     def _crossfit_seconds(self) -> float:
         """Under a clock the corrected score tells more for the same seconds."""
@@ -235,59 +260,6 @@ class Finish:
                 "blend", "the clock cut a refitted model short of its trees", warning=True
             )
         return members
-
-    def _explain(self, members: list[MemberFiles]) -> BlendShap | None:
-        limited = self.plan.budget.limited
-        by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
-
-        def left() -> float:
-            return (
-                self.plan.budget.left() - self.plan.end_seconds() - GRACE if limited else math.inf
-            )
-
-        try:
-            shap = blend_shap(
-                members,
-                self.data,
-                self.race.executor,
-                n_columns=len(self.table.schema.columns),
-                folder=self.run.path / "shap",
-                max_rows=MAX_EXPLAINED_ROWS if self.race.rules.reads_clock else EXPLAINED_ROWS,
-                probe=limited and by_clock,
-                seconds_left=left,
-            )
-        except NotDone as reason:
-            hint = "`automl explain` computes them from the bundle"
-            self.ledger.add(
-                "explain",
-                "no time was left for SHAP values" if reason.late else "there are no SHAP values",
-                hint if reason.late else f"{reason}; {hint}",
-                warning=True,
-            )
-            return None
-        self.ledger.add("explain", f"SHAP values of {len(shap.rows):,} training rows")
-        return shap
-
-    def _importance(self, shap: BlendShap) -> Importance:
-        schema, parsed = self.table.schema, self.table.parsed
-        used = list(schema.used)
-        values = np.moveaxis(shap.values, 1, 2)[:, used, :]  # (n, c, k)
-        numbers = np.full((len(shap.rows), len(used)), np.nan)
-        for j, index in enumerate(used):
-            cells = parsed.values[index]
-            if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-                numbers[:, j] = cells[: len(shap.rows)]
-        classes = self.table.target.classes
-        outputs = classes if values.shape[2] > 1 else (classes[1:] or ("prediction",))
-        return Importance(
-            columns=tuple(schema.columns[i].name for i in used),
-            outputs=tuple(outputs),
-            mean_abs=np.abs(values).mean(axis=0),
-            correlation=np.vstack(
-                [rank_correlation(numbers[:, j], values[:, j]) for j in range(len(used))]
-            ),
-            n_rows=len(values),
-        )
 
     # -- the record -----------------------------------------------------------------------------
 

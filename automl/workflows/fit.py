@@ -32,6 +32,7 @@ from automl.search.store import RunData
 from automl.search.studies import check_sampler
 from automl.settings import resolve
 from automl.workflows.extend import unfinished_or_finished
+from automl.workflows.fairness import check_parity
 from automl.workflows.finish import Finish
 from automl.workflows.memory import MemoryPlan, within_memory
 from automl.workflows.output import RunFolder
@@ -215,7 +216,7 @@ def _made_ready(
     goal = _goal(table, config, ledger)
     engines = _able(_engines(config), goal)
     preprocessor, data, folds = _prepare(table, goal, config, executor)
-    table = table.only_explained(config.seed)
+    table = table.only_sampled(folds.splits, config.seed)
     give_back_memory()
     if earlier is None:
         goal, data = settle_scale(
@@ -330,6 +331,7 @@ def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
     if config.class_weight != "none" and not task.is_classification:
         raise ConfigError("--class-weight needs a classification, and this is a regression.")
     check_distil(config, task)
+    check_parity(table, config)
     chosen = "chosen by --metric" if config.metric else f"the default for {task.value}"
     ledger.add("task", f"metric: {metric.name}", chosen)
     goal = pursue(

@@ -142,6 +142,7 @@ def told(manifest: Manifest, *, seconds: float, budget: float | None) -> FitResu
         teacher=metrics["teacher"],
         corrected=metrics.get("corrected"),
         test=metrics.get("test"),
+        parity=metrics.get("parity"),
     )
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from automl.insight.evidence import Evidence
+from automl.insight.record import Record
 from automl.metrics._evaluate import evaluate_all
 from automl.model.bundle import MemberFiles, install_bundle, write_bundle
 from automl.model.explain import Importance
@@ -14,7 +16,9 @@ from automl.model.intervals import Conformal
 from automl.model.jsonfile import json_bytes
 from automl.model.manifest import RUN
 from automl.search.select import Choice
+from automl.search.tuning import tuned
 from automl.workflows import result as files
+from automl.workflows.facts import Clock, all_facts, report_files
 from automl.workflows.kept import kept_files, lay
 from automl.workflows.output import JOURNAL, SETTINGS, settings_bytes
 from automl.workflows.result import FitResult
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from automl.workflows.finish import Finish
 
 
-def pack(
+def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
     finish: Finish,
     outcome: FitResult,
     choice: Choice,
@@ -32,11 +36,12 @@ def pack(
     *,
     blend: Mapping[str, float],
     intervals: tuple[Conformal, dict[str, Any]] | None,
+    evidence: Evidence,
 ) -> None:
     """Write the bundle and put it in its place.
 
     blend: weights of the trials that ship, or that taught what ships.  intervals: what prediction
-    intervals or sets need, and how often they covered.
+    intervals or sets need, and how often they covered.  evidence: what the report is drawn from.
     """
     run, source = finish.run, finish.source
     models = [path for member in members for path, _ in member.boosters]
@@ -47,6 +52,8 @@ def pack(
     metrics = _metrics(finish, outcome, choice)
     if intervals is not None:
         metrics["intervals"] = intervals[1]
+    facts = _facts(finish, outcome)
+    record = _record(finish, outcome, facts, metrics, importance)
     extras: dict[str, Any] = {
         "leaderboard.csv": files.leaderboard_csv(outcome.leaderboard),
         "ledger.jsonl": files.ledger_lines(finish.ledger.decisions),
@@ -59,9 +66,10 @@ def pack(
     if importance is not None:
         text = json.dumps(importance.to_json(), indent=1)
         extras["explanations/global.json"] = text.encode()
+    extras |= report_files(all_facts(record, evidence, _clock(finish)))
     write_bundle(
         run.staging,
-        facts=_facts(finish, outcome),
+        facts=facts,
         schema=finish.table.schema,
         preprocessor=finish.preprocessor,
         members=members,
@@ -70,6 +78,36 @@ def pack(
         extras=extras,
     )
     install_bundle(run.staging, run.bundle, force=run.force)
+
+
+def _record(
+    finish: Finish,
+    outcome: FitResult,
+    facts: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    importance: Importance | None,
+) -> Record:
+    race = finish.race
+    return Record(
+        facts=facts,
+        metrics=metrics,
+        schema=finish.table.schema,
+        board=outcome.leaderboard,
+        ledger=[decision.to_json() for decision in finish.ledger.decisions],
+        importance=[] if importance is None else importance.to_json()["columns"],
+        trials=[{**trial.to_json(), "spent": trial.ended} for trial in race.trials],
+        tuning=tuned(race.studies),
+        scored_rows=sum(len(split.scored) for split in race.scorer.splits),
+    )
+
+
+def _clock(finish: Finish) -> Clock:
+    """What is left for the report, where a clock ends the run."""
+    plan = finish.plan
+    by_clock = finish.race.rules.reads_clock or finish.race.ended_by_clock
+    if not (by_clock and plan.budget.limited):
+        return Clock()
+    return Clock(lambda: plan.budget.left() - plan.write_seconds(), plan.slowness)
 
 
 def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, Any]:
@@ -89,6 +127,7 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "score_crossfitted": outcome.score_crossfitted,
         "corrected": outcome.corrected,
         "test": outcome.test,
+        "parity": outcome.parity,
         "teacher": outcome.teacher,
         "fold_scores": outcome.fold_scores,
         "baseline": outcome.baseline,

@@ -33,6 +33,8 @@ from automl.search.setup import Goal, fold_seconds
 from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
+from automl.workflows.facts import expected_seconds
+from automl.workflows.fairness import parity_of
 from automl.workflows.memory import MemoryPlan
 from automl.workflows.resume import Earlier, Interrupted
 from automl.workflows.training_table import TrainingTable
@@ -52,6 +54,9 @@ _CALIBRATE_ROUNDS = 24  # evaluations on all rows, where a blend is chosen on so
 _CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
 _HURRIED_SECONDS = 0.5  # for SHAP values, when somebody waits for the end
+_HURRIED_REPORT = 0.3
+_REPORT_SHARE = 0.08  # of the budget, at most
+_REPORT_SPARE = 1.25  # times what it is expected to take
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
 # Repeated or many folds are for tables on which a trial is quick: at least so many trials must
@@ -190,6 +195,7 @@ class Plan:
             self._table.weight,
             data.splits,
             fences=goal.fences,
+            parity=parity_of(self._table, self.config),
         )
         entries: Sequence[Candidate] = self.portfolio(data)
         kinds = [(name, recipe) for name in self._engines for recipe in data.plans]
@@ -222,7 +228,7 @@ class Plan:
             Costs(self._guess(data)),
             ledger,
         )
-        slowness = self._slowness() if self.budget.limited else 1.0
+        slowness = self.slowness if self.budget.limited else 1.0
         self._race = Race(
             executor,
             scorer,
@@ -277,10 +283,17 @@ class Plan:
         return self.explain_seconds() if self.budget.limited else 0.0
 
     def end_seconds(self) -> float:
-        """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
-        return END_SECONDS * self._slowness()
+        """Seconds for the report, and for writing the bundle and ending."""
+        if not self.budget.limited:
+            return 0.0
+        return self.report_seconds() + self.write_seconds()
 
-    def _slowness(self) -> float:
+    def write_seconds(self) -> float:
+        """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
+        return END_SECONDS * self.slowness
+
+    @property
+    def slowness(self) -> float:
         """Wall time over CPU time: of the race's tasks, and of this process before the race."""
         if self._race is not None:
             return self._race.pace.slowness
@@ -294,10 +307,11 @@ class Plan:
         rows = len(race.scorer.rows)
         each = race.judge.loss_seconds * min(1.0, MAX_ROWS / rows)
         candidates = min(len(race.done), MAX_CANDIDATES)
-        seconds = self._slowness() * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
+        seconds = self.slowness * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
         if self._goal.calibrate:
             seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
-        return seconds
+        # With a limit on disparity, what would ship without it is chosen too, to tell the price.
+        return seconds if self.config.max_disparity is None else 2.0 * seconds
 
     def grant_end(self) -> None:
         """Leave at least the time for what comes after training, on a machine as slow as it is."""
@@ -320,6 +334,19 @@ class Plan:
         if self.budget.hurried:
             return _HURRIED_SECONDS
         return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
+
+    def report_seconds(self) -> float:
+        """Seconds kept for the facts of the report and its page."""
+        if not self.budget.limited:
+            return math.inf
+        if self.budget.hurried:
+            return _HURRIED_REPORT
+        rows, outputs = (
+            self._table.n_rows,
+            self._goal.task.n_outputs(len(self._table.target.classes)),
+        )
+        need = _REPORT_SPARE * self.slowness * expected_seconds(rows, outputs)
+        return float(np.clip(need, 0.1, max(0.1, _REPORT_SHARE * (self.budget.seconds or 0.0))))
 
     def test_seconds(self) -> float:
         """Seconds kept for scoring the rows kept aside."""

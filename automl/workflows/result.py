@@ -37,6 +37,9 @@ class FitResult:
         those that do not) (`search.honest`); None where rows or time do not allow it.
     test: "score", "low" and "high" of what ships on the rows of `test_share`, how many "rows" were
         scored "of" those kept aside; None without.
+    parity: with `max_disparity`, the "limit", the largest "difference" between the groups of a
+        sensitive column in the share called positive, whether it is "kept" within the limit,
+        "score", "accuracy" and "threshold"; and the same of what would ship "without" the limit.
     baseline: the score of the best constant prediction.  engine_scores: each engine's best trial.
     blend: members by falling weight.  importance: (column, mean |SHAP value|), largest first.
     seconds: wall time until the bundle stood.  reproducible: no decision read the clock.
@@ -71,6 +74,7 @@ class FitResult:
     replay: dict[str, Any] | None = None
     corrected: dict[str, Any] | None = None
     test: dict[str, Any] | None = None
+    parity: dict[str, Any] | None = None
 
     @property
     def predictor(self) -> Predictor:

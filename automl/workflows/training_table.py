@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,27 @@ from automl.config import FitConfig
 from automl.data.audit import audit
 from automl.data.cells import read_cells
 from automl.data.duplicates import duplicate_rows
+from automl.data.groups import Groups
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
 from automl.data.personal import Personal, find_personal
 from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.data.splits import Split
 from automl.data.target import Target, infer_target
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.ledger import Ledger, Silent
 from automl.metrics._lookup import get_metric
-from automl.search.ship import explained_rows
 from automl.task import Task
 from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
+from automl.workflows.fairness import audited_groups
 from automl.workflows.memory import MemoryPlan, rows_within
 
 Floats = NDArray[np.float64]
 
 _LOOKED_AT = 50_000  # rows that are searched for personal data
+# Rows whose cells stay until the report, and cells of all columns together.
+_SAMPLED_ROWS, _SAMPLED_CELLS = 20_000, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,10 @@ class TrainingTable:
 
     target: with `y` for these rows only.  weight: (n,) row weights or None.  groups: (n,) ids or
     None.  times: (n,) ordered numbers or None.  duplicates: (n,) id of rows that are equal in all
-    used columns.  digest: SHA-256 of the file, or of the frame's cells.  aside: the rows that
-    `--test-share` keeps out of all of this.
+    used columns.  digest: SHA-256 of the file, or of the frame's cells.  rows: (n,) number of each
+    row in the table as it was read, 0 = its first.  aside: the rows that `--test-share` keeps out
+    of all of this.  sample: the rows that `parsed` holds, in its order; None = all of them.
+    sensitive: the groups of the columns that are audited, also of those that are no features.
     """
 
     name: str
@@ -55,19 +61,21 @@ class TrainingTable:
     times: Floats | None
     duplicates: NDArray[np.int64]
     digest: str
+    rows: NDArray[np.int64]
     aside: Aside | None = None
+    sample: NDArray[np.int64] | None = None
+    sensitive: tuple[Groups, ...] = ()
 
-    def only_explained(self, seed: int) -> TrainingTable:
-        """The same table with the cells of the rows that will be explained only, in that order.
+    def only_sampled(self, splits: Sequence[Split], seed: int) -> TrainingTable:
+        """The same table with the cells of random rows only, of those that `splits` validate.
 
         The matrix holds what training needs; the cells of a large table take as much again.
         """
-        rows = explained_rows(self.n_rows, seed)
-        cells = {
-            i: values.iloc[rows] if isinstance(values, pd.Series) else values[rows]
-            for i, values in self.parsed.values.items()
-        }
-        return replace(self, parsed=replace(self.parsed, n_rows=len(rows), values=cells))
+        validated = np.unique(np.concatenate([split.valid for split in splits]))
+        most = max(min(_SAMPLED_ROWS, _SAMPLED_CELLS // max(1, len(self.schema.used))), 1)
+        rows = np.random.default_rng(seed).permutation(validated)[:most]
+        parsed = self.parsed.take(rows)
+        return replace(self, parsed=parsed, sample=np.asarray(rows, dtype=np.int64))
 
 
 def load_training_table(
@@ -85,7 +93,9 @@ def load_training_table(
         frame = _within(frame, memory, config)
     frame, aside = _set_aside(frame, config, ledger)
     target = _target(frame[config.target], config, ledger)
-    frame = frame.loc[target.kept].reset_index(drop=True)
+    frame = frame.loc[target.kept]
+    rows = frame.index.to_numpy(dtype=np.int64)  # until here it says where a row came from
+    frame = frame.reset_index(drop=True)
     features = frame.drop(columns=[config.target])
     roles = [
         column
@@ -115,7 +125,9 @@ def load_training_table(
         times=_times(frame, config),
         duplicates=np.asarray(duplicates, dtype=np.int64),
         digest=digest,
+        rows=rows,
         aside=aside,
+        sensitive=audited_groups(features, schema, config, ledger),
     )
     _tell_findings(table, ledger)
     return table
@@ -165,7 +177,8 @@ def _check_columns(frame: pd.DataFrame, config: FitConfig) -> None:
         "--time-column": config.time_column,
         "--weight-column": config.weight_column,
     }
-    for option, column in named.items():
+    asked = [*named.items(), *(("--sensitive", name) for name in config.sensitive)]
+    for option, column in asked:
         if column is None or column in columns:
             continue
         what = "Target" if option == "--target" else f"{option}"
@@ -210,7 +223,7 @@ def _within(frame: pd.DataFrame, memory: MemoryPlan, config: FitConfig) -> pd.Da
 
 def _some_rows(frame: pd.DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
     chosen = np.random.default_rng(seed).permutation(len(frame))[:n_rows]
-    return frame.iloc[np.sort(chosen)].reset_index(drop=True)
+    return frame.iloc[np.sort(chosen)]
 
 
 def _set_aside(
@@ -226,7 +239,7 @@ def _set_aside(
     aside = aside_of(frame, target, out)
     ledger.add("data", f"{len(out):,} rows are kept aside", "--test-share")
     aside = replace(aside, weight=_weights(aside.frame, config))
-    return frame.iloc[rest].reset_index(drop=True), aside
+    return frame.iloc[rest], aside
 
 
 def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target:

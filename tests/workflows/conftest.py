@@ -60,14 +60,23 @@ WriteBundle = Callable[..., Path]
 def write_people(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
     """Trains two small LightGBM models on people and writes them as a bundle."""
 
-    def write(task: Task, threshold: float | None = None, **facts: Any) -> Path:
+    def write(
+        task: Task,
+        threshold: float | None = None,
+        *,
+        trees: int = 20,
+        without: tuple[str, ...] = (),
+        record: Mapping[str, Any] | None = None,
+        **facts: Any,
+    ) -> Path:
         home = tmp_path_factory.mktemp(task.value)
         table = people(300, seed=0)
         y, _ = target_of(task, table.pop("y"))
+        table = table.drop(columns=list(without))
         schema, parsed = infer_schema(table)
         preprocessor, matrix = Preprocessor.fit(parsed, schema)
         engine: Engine = plugins.load("automl.engines", "lightgbm", "ENGINE")
-        setup = FitSetup(task, OBJECTIVES[task], len(CLASSES[task]), max_trees=20, patience=0)
+        setup = FitSetup(task, OBJECTIVES[task], len(CLASSES[task]), max_trees=trees, patience=0)
         prepared = engine.prepare(matrix, y, None, setup=setup)
         boosters = []
         for fold, rows in enumerate((np.arange(0, 200), np.arange(100, 300))):
@@ -92,15 +101,17 @@ def write_people(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
             members=[MemberFiles("lightgbm-1", "lightgbm", "plain", 1.0, {}, tuple(boosters))],
             link=Link(LINKS[task]),  # type: ignore[arg-type]
             threshold=threshold,
-            extras=records(),
+            extras=records(record),
         )
         return home / "bundle"
 
     return write
 
 
-def records() -> dict[str, bytes]:
+def records(metrics: Mapping[str, Any] | None) -> dict[str, bytes]:
     """What a run writes beside the model."""
+    if metrics is None:
+        metrics = {"score": 0.9, "spread": 0.01, "baseline": 0.5, "validation": "k-fold"}
     board = (
         "rank,name,engine,recipe,state,score,spread,seconds,folds_done,n_folds,weight,params,cause\n"
         '1,lightgbm-1,lightgbm,plain,done,0.9,0.01,0.2,2,2,1.0,"{""num_leaves"": 4}",\n'
@@ -115,7 +126,7 @@ def records() -> dict[str, bytes]:
     return {
         "leaderboard.csv": board.encode(),
         "ledger.jsonl": lines.encode(),
-        "metrics.json": b'{"score": 0.9, "spread": 0.01, "baseline": 0.5, "validation": "k-fold"}',
+        "metrics.json": json.dumps(metrics).encode(),
         "explanations/global.json": json.dumps(importance).encode(),
     }
 

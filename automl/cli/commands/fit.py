@@ -186,6 +186,7 @@ def _tell(console: Console, result: FitResult) -> None:
         *_validation_facts(result),
         *_repeat_facts(result),
         *_test_facts(result),
+        *_parity_facts(result),
         *_model_facts(result),
         ("time", _time_text(result)),
         *_replay_facts(result),
@@ -223,6 +224,26 @@ def _test_facts(result: FitResult) -> list[tuple[str, str]]:
         return []
     ends = f"{number(found['low'])} to {number(found['high'])}"
     return [("test", f"{number(found['score'])} ({ends}) on {found['rows']:,} rows kept aside")]
+
+
+def _parity_facts(result: FitResult) -> list[tuple[str, str]]:
+    """What a limit on disparity has come to, and what it costs."""
+    found = result.parity
+    if found is None:
+        return []
+    free = found["without"]
+    kept = "within" if found["kept"] else "NOT within"
+    price = f"{result.metric} {number(found['score'])}, {number(free['score'])} without the limit"
+    if result.metric != "accuracy":
+        price += f"; accuracy {number(found['accuracy'])}, {number(free['accuracy'])} without"
+    return [
+        (
+            "fairness",
+            f"shares called positive differ by {number(found['difference'])}, {kept} "
+            f"{found['limit']:g} ({number(free['difference'])} without the limit)",
+        ),
+        ("", price),
+    ]
 
 
 def _score_text(result: FitResult) -> str:

@@ -1,0 +1,275 @@
+"""Facts of the section Fairness: how groups of rows fare, and how far they differ.
+
+Demographic parity: the share of a group that is called positive. Equalised odds: the shares of
+its positive and of its negative rows that are called positive (Hardt, Price, Srebro, Equality of
+opportunity in supervised learning, 2016). A difference is the largest less the least of the
+groups, a ratio the least by the largest; of several classes, those of the class that differs most.
+Notation: g = groups, k = classes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.groups import Groups
+from automl.insight.evidence import Evidence, Facts
+from automl.insight.losses import Figure, Z, mean_of, row_losses, score_of
+from automl.task import Task
+
+Floats = NDArray[np.float64]
+
+_MOST_RESAMPLES, _LEAST_RESAMPLES = 400, 50
+_MOST_CELLS = 4_000_000  # of all resampled confusions together
+_FEW_ROWS = 30  # of a group's positive or negative rows: a rate of fewer counts for no difference
+_MOST_COLUMNS = 12
+
+
+def facts(evidence: Evidence) -> Facts:
+    """The audit of every sensitive column; empty where there is none.
+
+    With several classes "called positive" is of each class against the rest.
+    """
+    columns = [groups for groups in evidence.groups if len(groups.labels) > 1]
+    if not columns:
+        return {}
+    audit = _audit_classes if evidence.task.is_classification else _audit_values
+    return {
+        "asked": all(groups.asked for groups in columns),
+        "task": evidence.task.value,
+        "metric": evidence.metric.name,
+        "target": evidence.target,
+        "positive": evidence.classes[1] if evidence.task is Task.BINARY else None,
+        "threshold": evidence.threshold if evidence.task is Task.BINARY else None,
+        "rows": len(evidence.rows),
+        "out_of_fold": evidence.fold is not None,
+        "weighted": evidence.weight is not None,
+        "limit": None if evidence.parity is None else dict(evidence.parity),
+        "columns": [audit(evidence, groups) for groups in columns[:_MOST_COLUMNS]],
+        "more_columns": max(len(columns) - _MOST_COLUMNS, 0),
+    }
+
+
+# Classes
+
+
+def _audit_classes(evidence: Evidence, groups: Groups) -> Facts:
+    tally = Tally.of(evidence, groups)
+    one = tally.n_classes == 2
+    rows = []
+    for g, label in enumerate(groups.labels):
+        own = np.flatnonzero(groups.codes == g)
+        if not len(own):
+            continue
+        entry: Facts = {
+            "group": label,
+            "rows": len(own),
+            "share": len(own) / len(groups.codes),
+            "score": score_of(evidence, own),
+            "accuracy": _rate(tally.right[g], tally.all[g], tally.shrink),
+        }
+        if one:
+            truth, called = tally.confusion[g].sum(axis=1), tally.confusion[g].sum(axis=0)
+            entry["actual"] = _rate(truth[1], tally.all[g], tally.shrink)
+            entry["called"] = _rate(called[1], tally.all[g], tally.shrink)
+            entry["tpr"] = _rate(tally.confusion[g][1, 1], truth[1], tally.shrink)
+            entry["fpr"] = _rate(tally.confusion[g][0, 1], truth[0], tally.shrink)
+        rows.append(entry)
+    return {"column": groups.column, "groups": rows, "gaps": tally.gaps(evidence.classes)}
+
+
+class Tally:
+    """The confusion of each group, in weights, and how it would vary by chance.
+
+    confusion: (g, k, k) weights of true by called class.  shrink: effective rows per weight
+    (Kish, Survey Sampling, 1965).
+    """
+
+    def __init__(self, confusion: Floats, shrink: float) -> None:
+        self.confusion, self.shrink = confusion, shrink
+        self.n_groups, self.n_classes = confusion.shape[:2]
+
+    @classmethod
+    def of(cls, evidence: Evidence, groups: Groups) -> Tally:
+        k, n = len(evidence.classes), len(groups.labels)
+        known = groups.codes >= 0
+        cell = (groups.codes * k + evidence.y.astype(np.int64)) * k + evidence.codes
+        weight = None if evidence.weight is None else evidence.weight[known]
+        counts = np.bincount(cell[known], weights=weight, minlength=n * k * k)
+        shrink = 1.0
+        if weight is not None and weight.any():
+            shrink = float(weight.sum() / (weight @ weight))
+        return cls(counts.reshape(n, k, k).astype(np.float64), shrink)
+
+    @property
+    def all(self) -> Floats:
+        return np.asarray(self.confusion.sum(axis=(1, 2)))
+
+    @property
+    def right(self) -> Floats:
+        return np.asarray(np.trace(self.confusion, axis1=1, axis2=2))
+
+    def gaps(self, classes: tuple[str, ...]) -> Facts:
+        """Differences and ratios with bootstrap intervals, and what differs by chance alone.
+
+        "chance": what 95 of 100 differences stay below where all groups are treated alike.
+        "class": whose difference of demographic parity it is, with several classes.
+        """
+        rng = np.random.default_rng(0)
+        own = _gaps(self.confusion[None], self.shrink)
+        drawn = _gaps(self._drawn(rng, self.confusion), self.shrink)
+        pooled = self.confusion.sum(axis=0)
+        # Alike: every group has the errors of all, on its own numbers of each true class …
+        odds = pooled / np.maximum(pooled.sum(axis=1, keepdims=True), 1e-300)
+        alike = _gaps(self._drawn(rng, self.confusion.sum(axis=2)[..., None] * odds), self.shrink)
+        # … and, for demographic parity, the same shares of every cell.
+        same = self.all[:, None, None] * pooled / pooled.sum()
+        equal = _gaps(self._drawn(rng, same), self.shrink)
+        found: Facts = {}
+        for name, chance in (("parity", equal), ("odds", alike)):
+            difference, ratio = f"{name}_difference", f"{name}_ratio"
+            found[difference] = _with_ends(own[difference], drawn[difference])
+            found[ratio] = _with_ends(own[ratio], drawn[ratio])
+            found[f"{name}_chance"] = _quantile(chance[difference], 0.95)
+        worst = int(own["parity_class"][0])
+        found["class"] = classes[worst] if self.n_classes > 2 else None
+        return found
+
+    def _drawn(self, rng: np.random.Generator, confusion: Floats) -> Floats:
+        """(r, g, k, k) weights of resampled rows."""
+        n_drawn = max(min(_MOST_RESAMPLES, _MOST_CELLS // confusion.size), _LEAST_RESAMPLES)
+        out = np.zeros((n_drawn, *confusion.shape))
+        for g, cells in enumerate(confusion):
+            total = float(cells.sum())
+            n = round(total * self.shrink)
+            if n > 0:
+                shares = cells.ravel() / total
+                found = rng.multinomial(n, shares / shares.sum(), n_drawn)
+                out[:, g] = found.reshape(n_drawn, *cells.shape) / self.shrink
+        return out
+
+
+def _gaps(confusion: Floats, shrink: float) -> dict[str, Floats]:
+    """(r,) differences and ratios of (r, g, k, k) weights; nan with fewer than two groups."""
+    k = confusion.shape[-1]
+    first = 1 if k == 2 else 0  # of two classes, the positive one tells all
+    parity, odds = [], []
+    whole = confusion.sum(axis=(2, 3))
+    for c in range(first, k):
+        called = confusion[..., c]  # (r, g, k) by true class
+        parity.append(_spread(called.sum(axis=2), whole, shrink))
+        positive = confusion[:, :, c, :].sum(axis=2)
+        hits = called[:, :, c]
+        odds.append(_spread(hits, positive, shrink))
+        odds.append(_spread(called.sum(axis=2) - hits, whole - positive, shrink))
+    apart = np.stack([difference for difference, _ in parity])
+    return {
+        "parity_difference": _most(apart),
+        "parity_ratio": -_most(-np.stack([ratio for _, ratio in parity])),
+        "parity_class": np.argmax(np.nan_to_num(apart, nan=-1.0), axis=0) + first,
+        "odds_difference": _most(np.stack([difference for difference, _ in odds])),
+        "odds_ratio": -_most(-np.stack([ratio for _, ratio in odds])),
+    }
+
+
+def _spread(part: Floats, whole: Floats, shrink: float) -> tuple[Floats, Floats]:
+    """(r,) largest less least rate, and least by largest, of groups with enough rows."""
+    enough = whole * shrink >= min(_FEW_ROWS, float(whole.max()) * shrink) - 1e-9
+    enough &= whole > 0.0
+    rate = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0.0)
+    high = np.where(enough, rate, -np.inf).max(axis=1)
+    low = np.where(enough, rate, np.inf).min(axis=1)
+    two = enough.sum(axis=1) > 1
+    difference = np.full(len(high), np.nan)
+    difference[two] = high[two] - low[two]
+    ratio = np.full(len(high), np.nan)
+    some = two & (high > 0.0)
+    ratio[some] = low[some] / high[some]
+    return difference, ratio
+
+
+def _most(values: Floats) -> Floats:
+    """(r,) the largest of (c, r), nan left out."""
+    found = np.where(np.isnan(values), -np.inf, values).max(axis=0)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _with_ends(own: Floats, drawn: Floats) -> Figure | None:
+    if math.isnan(float(own[0])):
+        return None
+    return float(own[0]), _quantile(drawn, 0.025), _quantile(drawn, 0.975)
+
+
+def _quantile(values: Floats, q: float) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, q)) if len(known) else 0.0
+
+
+def _rate(part: float, whole: float, shrink: float) -> Figure | None:
+    """A share with its interval (Wilson, Probable inference, 1927); None of nothing."""
+    n = whole * shrink
+    if n <= 0.0:
+        return None
+    share = min(max(float(part / whole), 0.0), 1.0)
+    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    reach = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    return share, max(centre - reach, 0.0), min(centre + reach, 1.0)
+
+
+# Values
+
+
+def _audit_values(evidence: Evidence, groups: Groups) -> Facts:
+    losses, name = row_losses(evidence)
+    wrong = evidence.prediction - evidence.y
+    rows: list[Facts] = []
+    for g, label in enumerate(groups.labels):
+        own = np.flatnonzero(groups.codes == g)
+        if not len(own):
+            continue
+        weight = None if evidence.weight is None else evidence.weight[own]
+        rows.append(
+            {
+                "group": label,
+                "rows": len(own),
+                "share": len(own) / len(groups.codes),
+                "score": score_of(evidence, own),
+                "actual": mean_of(evidence.y[own], weight),
+                "bias": mean_of(wrong[own], weight),
+                "loss": mean_of(losses[own], weight),
+            }
+        )
+    known = [one for one in rows if math.isfinite(_first(one["loss"]))]
+    return {
+        "column": groups.column,
+        "loss": name,
+        "groups": rows,
+        "gaps": {
+            "loss_difference": _difference([one["loss"] for one in known]),
+            "loss_ratio": _ratio([_first(one["loss"]) for one in known]),
+            "bias_difference": _difference([one["bias"] for one in known]),
+        },
+    }
+
+
+def _first(figure: Any) -> float:
+    return float(figure[0])
+
+
+def _difference(figures: list[Figure]) -> Figure | None:
+    """The largest less the least mean, with the normal interval of these two."""
+    if len(figures) < 2:
+        return None
+    high, low = max(figures), min(figures)
+    reach = math.hypot(high[2] - high[0], low[2] - low[0])
+    gap = high[0] - low[0]
+    return gap, max(gap - reach, 0.0), gap + reach
+
+
+def _ratio(values: list[float]) -> float | None:
+    if len(values) < 2 or max(values) <= 0.0:
+        return None
+    return min(values) / max(values)

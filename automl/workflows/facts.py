@@ -1,0 +1,105 @@
+"""The facts of a report's sections, within the time there is, and the files they become."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from automl import plugins
+from automl.insight.evidence import Evidence, Facts
+from automl.insight.record import Record
+from automl.model.jsonfile import json_bytes
+from automl.report.report import LEFT_OUT, report_page
+from automl.report.sections import ORDER
+
+REPORT_JSON, REPORT_HTML = "report.json", "report.html"
+# What matters most first: where time is short, the last ones are left out.
+PRIORITY = (
+    *("result", "decisions", "data", "performance", "race", "explanation", "wrong"),
+    "fairness",
+)
+# CPU seconds that a section takes at most, its drawing included: fixed, and per row and output.
+# Measured on adult, diamonds and hpc, and rounded up; what is expensive is done on some rows only.
+_SECONDS: dict[str, tuple[float, float]] = {
+    "result": (0.01, 0.0),
+    "decisions": (0.01, 0.0),
+    "data": (0.01, 0.0),
+    "race": (0.03, 0.0),
+    "performance": (0.10, 9e-6),
+    "explanation": (0.15, 0.0),
+    "wrong": (0.15, 3e-6),
+    "fairness": (0.05, 3e-6),
+}
+_MOST_COUNTED = 200_000  # rows times outputs
+
+
+def expected_seconds(n_rows: int, n_outputs: int, names: Sequence[str] = PRIORITY) -> float:
+    """CPU seconds that sections are expected to take."""
+    size = min(n_rows * n_outputs, _MOST_COUNTED)
+    return sum(fixed + each * size for fixed, each in map(_SECONDS.__getitem__, names))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds that are left for the facts, and how much slower than idle the machine is."""
+
+    left: Callable[[], float] = lambda: math.inf
+    slowness: float = 1.0
+
+
+def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Facts]:
+    """The facts of every section that has some, and `about` the whole.
+
+    Where the clock has no time for a section, it and all after it are left out and named.
+    """
+    facts: dict[str, Facts] = {}
+    about = about_of(record)
+    names = known_sections()
+    size = len(evidence.rows), evidence.task.n_outputs(len(evidence.classes))
+    for i, name in enumerate(names):
+        if clock.left() < expected_seconds(*size, [name]) * clock.slowness:
+            about[LEFT_OUT] = sorted(names[i:], key=ORDER.index)
+            break
+        found = facts_of(name, record, evidence)
+        if found:
+            facts[name] = found
+    return {"about": about, **facts}
+
+
+def facts_of(name: str, record: Record, evidence: Evidence) -> Facts:
+    """The facts of one section; empty where it has nothing to say."""
+    make = plugins.load("automl.insight", name, "facts")
+    given: tuple[Any, ...] = {
+        "result": (record, evidence),
+        "data": (record, evidence),
+        "race": (record, evidence.metric),
+        "decisions": (record,),
+    }.get(name, (evidence,))
+    found: Facts = make(*given)
+    return found
+
+
+def known_sections() -> list[str]:
+    """Sections whose facts and drawing are there, what matters most first."""
+    there = plugins.own_names("automl.insight") & plugins.own_names("automl.report.sections")
+    return [name for name in PRIORITY if name in there]
+
+
+def about_of(record: Record) -> Facts:
+    """What names a report."""
+    data = record.facts.get("data")
+    return {
+        "target": str(record.facts["target"]),
+        "task": str(record.facts["task"]),
+        "data": str(data.get("name", "")) if isinstance(data, dict) else "",
+    }
+
+
+def report_files(facts: dict[str, Facts]) -> dict[str, bytes]:
+    """`report.json` and the page that is drawn from it, by their names in a bundle."""
+    text = json_bytes(facts)
+    page = report_page(json.loads(text))  # as it will be drawn again
+    return {REPORT_JSON: text, REPORT_HTML: page.encode("utf-8")}
