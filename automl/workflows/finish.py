@@ -311,7 +311,7 @@ class Finish:
             baseline=baseline,
             engine_scores=files.engine_scores(trials, metric),
             blend=files.blend_rows(shown, choice.weights),
-            leaderboard=files.leaderboard(shown, choice.weights, metric),
+            leaderboard=files.leaderboard(shown, choice.weights, metric, race.within_noise),
             importance=table,
             n_rows=self.table.n_rows,
             n_columns=len(self.table.schema.used),
