@@ -11,7 +11,7 @@ from automl.report.svg import scale, svg, ticks
 WIDTH = 340
 _LINE = 22
 _LEFT = 132
-_LETTERS = 18
+_LETTERS = 16
 
 
 def dots(
@@ -80,4 +80,4 @@ def short(value: float) -> str:
     size = abs(value)
     if size >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3f}" if size < 1 else f"{value:.3g}"
+    return f"{value:.3f}" if size < 1 else f"{value:#.3g}".rstrip(".")
