@@ -159,5 +159,5 @@ def _tell(finish: Finish, found: dict[str, Any]) -> None:
         finish.ledger.add("fairness", what, why)
     else:
         what = f"--max-disparity {found['limit']:g} is exceeded: {differ}"
-        why = f"no candidate and threshold that decides better than a constant is nearer; {price}"
+        why = f"no candidate and threshold that still decides something is nearer; {price}"
         finish.ledger.add("fairness", what, why, warning=True)

@@ -79,8 +79,8 @@ def _limit(facts: Facts) -> str:
     )
     if not found["kept"]:
         hint = (
-            "No candidate and threshold that decides better than a constant keeps to the limit; "
-            f"the nearest ships. {hint}"
+            "No candidate and threshold that still decides something keeps to the limit; the "
+            f"nearest ships. {hint}"
         )
     return card(f"The limit of {found['limit']:g} {holds}", hint, table(names, lines))
 
@@ -98,7 +98,8 @@ def _audit(facts: Facts, one: Any) -> str:
     words = {"differs": "groups differ", "alike": "no more than chance"}
     return (
         f'<div class="card audit"><h3><bdi>{shown(one["column"], 80)}</bdi>'
-        f'<span class="{kind}">{words.get(badge, "groups differ somewhat")}</span></h3><p class="said">{text}</p>'
+        f'<span class="{kind}">{words.get(badge, "groups differ somewhat")}</span></h3>'
+        f'<p class="said">{text}</p>'
         f'<div class="charts">{_charts(facts, one)}</div>'
         f"<details><summary>All figures</summary>{_gaps(facts, one)}{_table(facts, one)}</details>"
         "</div>"
