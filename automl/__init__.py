@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from automl.workflows.fit import replay as replay
     from automl.workflows.fit import resume as resume
     from automl.workflows.profile import profile as profile
+    from automl.workflows.report import report as report
     from automl.workflows.result import FitResult as FitResult
 
     __version__: str
@@ -39,6 +40,7 @@ _HOME = {
     "load": "automl.model.bundle",
     "profile": "automl.workflows.profile",
     "replay": "automl.workflows.fit",
+    "report": "automl.workflows.report",
     "resume": "automl.workflows.fit",
 }
 
@@ -54,6 +56,7 @@ __all__ = [  # noqa: F822 - the version has no home here: it is asked for when i
     "load",
     "profile",
     "replay",
+    "report",
     "resume",
 ]
 

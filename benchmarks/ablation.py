@@ -74,7 +74,9 @@ class Ended:
         facts = {name: getattr(self.finish, name) for name in self.finish.__dataclass_fields__}
         facts["race"] = Part(self.finish.race, trials)
         facts["ledger"] = Ledger(Silent())
-        facts["config"] = replace(self.finish.config, single=single)
+        facts["source"] = replace(
+            self.finish.source, config=replace(self.finish.config, single=single)
+        )
         choice, _ = Chosen(**facts)._choose()
         crossfitted = choice.score_crossfitted
         return choice.score if crossfitted is None else crossfitted

@@ -144,7 +144,6 @@ def test_a_run_is_measured_once(module: Module, tmp_path: Path) -> None:
     assert len([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]) == 2
 
 
-@pytest.mark.slow
 def test_a_real_run_is_taken_apart(module: Module, tmp_path: Path) -> None:
     generated = module("generated")
     generated.write_generated(tmp_path, "tiny", 0)

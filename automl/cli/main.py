@@ -22,7 +22,7 @@ from automl.errors import AutoMLError, ConfigError, did_you_mean
 COMMANDS = "automl.cli.commands"
 # The order of a first reading; commands that are not named here follow by name.
 _FIRST = (
-    *("fit", "predict", "evaluate", "explain", "show", "compare", "profile", "verify"),
+    *("fit", "predict", "evaluate", "explain", "show", "report", "compare", "profile", "verify"),
     "benchmark",
 )
 

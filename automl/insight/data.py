@@ -98,10 +98,13 @@ def _shape(column: Column) -> list[float]:
     if len(column.bins) < 3:
         return []
     bins = np.asarray(column.bins, dtype=np.float64)
-    low, high = bins[1], bins[-2]  # the outermost twentieths would squeeze all others
-    if not (np.isfinite(bins).all() and high > low):
+    if not np.isfinite(bins).all():
         return []
-    edges = np.linspace(low, high, _BARS + 1)
-    below = np.interp(edges, bins, np.linspace(0.0, 1.0, len(bins)))
-    heights = np.diff(below)
-    return [round(float(height), 3) for height in heights / max(heights.max(), 1e-12)]
+    low, high = bins[1], bins[-2]  # the outermost twentieths would squeeze all others
+    if not high > low:
+        low, high = bins[0], bins[-1]
+    # Many quantiles instead of a density: values that many rows share stay what they are.
+    values = np.interp(np.linspace(0.0, 1.0, 2001), np.linspace(0.0, 1.0, len(bins)), bins)
+    inside = values[(values >= low) & (values <= high)]
+    heights, _ = np.histogram(inside, bins=_BARS, range=(low, high))
+    return [round(float(height), 3) for height in heights / max(heights.max(), 1)]

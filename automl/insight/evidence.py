@@ -20,6 +20,19 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
+class Bounds:
+    """Prediction intervals of `level` coverage. low, high: (n,) target values."""
+
+    level: float
+    low: Floats
+    high: Floats
+
+    def take(self, rows: NDArray[np.intp]) -> Bounds:
+        """Those of some rows."""
+        return Bounds(self.level, self.low[rows], self.high[rows])
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Rows with their truth and an honest prediction: out of fold, or of labelled new data.
 
@@ -34,6 +47,7 @@ class Evidence:
         differ, what it came to and what it costs (`FitResult.parity`); None without.
     explained, explanation: positions in `rows` of the rows that are explained, a part of
         `sample`, and their contributions by models that have not seen them; None without.
+    bounds: intervals of all rows that owe nothing to these rows; None without, and for classes.
     """
 
     task: Task
@@ -51,6 +65,7 @@ class Evidence:
     cells: ParsedTable
     explained: Rows
     explanation: Explanation | None
+    bounds: Bounds | None = None
     groups: tuple[Groups, ...] = ()
     parity: Mapping[str, Any] | None = None
 

@@ -14,6 +14,8 @@ _MOST_ROWS = 200  # of the leaderboard
 _MOST_POINTS = 600  # of the score over time
 _MORE_SECONDS = 600.0
 _LEAST_RECORDED = 6  # finished candidates before anything is said of the next ones
+# Of the gain of a doubling, what the next one gains: at most, and where nothing tells.
+_MOST_KEPT, _USUAL_KEPT = 0.8, 0.5
 _LONGEST = 200
 
 
@@ -127,7 +129,7 @@ def expected(
 
     last, before = gain(0.5, 1.0), gain(0.25, 0.5)
     doublings = math.log2(1.0 + more / spent)
-    shrinks = min(last / before, 1.0) if before > 0 else (0.5 if last == 0 else 1.0)
+    shrinks = min(last / before, _MOST_KEPT) if before > 0 else _USUAL_KEPT
     likely = sum(
         last * shrinks ** (i + 1) * min(1.0, doublings - i) for i in range(math.ceil(doublings))
     )

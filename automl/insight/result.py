@@ -28,7 +28,6 @@ class Measured:
     low: float | None
     high: float | None
     level: float
-    baseline: float | None
 
 
 def facts(record: Record, evidence: Evidence, measured: Measured | None = None) -> Facts:
@@ -85,7 +84,6 @@ def _of_new(measured: Measured) -> dict[str, Any]:
         "high": measured.high,
         "level": measured.level,
         "corrected": False,
-        "baseline": measured.baseline,
     }
 
 

@@ -66,7 +66,7 @@ def cut_losses(
 ) -> tuple[Floats, Floats]:
     """(m,) thresholds and the loss of a label metric at each, inf where it is undefined."""
     if metric.name in LABEL_SCORES:
-        cuts, matrices = _cut_matrices(y, proba, weight)
+        cuts, matrices = cut_matrices(y, proba, weight)
         scores = LABEL_SCORES[metric.name](matrices)
     else:
         cuts = np.unique(np.append(np.quantile(proba, np.linspace(0.0, 1.0, _GRID)), 0.5))
@@ -82,7 +82,7 @@ def least_loss_cut(cuts: Floats, losses: Floats) -> float:
     return float(ties[np.argmin(np.abs(ties - 0.5))])
 
 
-def _cut_matrices(y: Floats, proba: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+def cut_matrices(y: Floats, proba: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
     """(m,) thresholds from none called positive to all, and their (m, 2, 2) confusion matrices."""
     order = np.argsort(proba)[::-1]
     ranked = proba[order]

@@ -22,12 +22,13 @@ def report_page(facts: Mapping[str, Facts]) -> str:
     drawn = [(one, one.html(facts[one.name])) for one in there]
     drawn = [(one, html) for one, html in drawn if html]
     links = "".join(f'<a href="#{one.name}">{shown(one.title)}</a>' for one, _ in drawn)
-    parts = "".join(
+    parts = [
         f'<section id="{one.name}" class="{one.name}" aria-label="{shown(one.title)}">'
         f"{'' if one.headed else _heading(one.title)}{html}</section>"
         for one, html in drawn
-    )
-    body = f'<nav aria-label="Sections">{links}</nav>{parts}{_left_out(about)}'
+    ]
+    parts.insert(1, _left_out(about))
+    body = f'<nav aria-label="Sections">{links}</nav>{"".join(parts)}'
     target, name = str(about.get("target", "")), str(about.get("data", ""))
     heading = f"Report · <bdi>{shown(target)}</bdi> in <bdi>{shown(name)}</bdi>"
     style = STYLE + "".join(one.style for one, _ in drawn)
@@ -45,6 +46,6 @@ def _left_out(about: Facts) -> str:
     if not names:
         return ""
     return (
-        f'<p class="hint">There was no time for {shown(", ".join(names), 200)}: '
+        f'<p class="card"><b>Left out:</b> there was no time for {shown(", ".join(names), 200)}. '
         "<code>automl report BUNDLE DATA</code> draws them on labelled rows.</p>"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.insight.evidence import Bounds
 from automl.model.intervals import (
     Conformal,
     Difficulty,
@@ -115,12 +116,7 @@ def _measured(
     widths = dict.fromkeys(LEVELS, 0.0)
     n_rows = sum(map(len, targets))
     for k, y in enumerate(targets):
-        others = [i for i in range(len(targets)) if i != k]
-        rest, truth = [margins[i] for i in others], [wanted[i] for i in others]
-        difficulty = _difficulty(rest, truth) if by_difficulty else None
-        known = conformal(
-            "split", [np.concatenate(residual_scores(rest, truth, difficulty))], difficulty
-        )
+        known = _without(margins, wanted, k, by_difficulty=by_difficulty)
         for level in LEVELS:
             if level * (known.n_rows + 1) > known.n_rows:
                 continue
@@ -131,6 +127,41 @@ def _measured(
         "coverage": {f"{level}": covered[level] / n_rows for level in LEVELS},
         "mean_width": {f"{level}": widths[level] / n_rows for level in LEVELS},
     }
+
+
+def out_of_fold_bounds(
+    finish: Finish, choice: Choice, taught: Taught | None, *, by_difficulty: bool
+) -> Bounds | None:
+    """The usual intervals of the validated rows of a regression, each from other folds' scores.
+
+    None where the other folds have too few rows.
+    """
+    margins = finish.race.margins
+    if taught is not None:
+        margins = {taught.student.trial.name: taught.student.margins}
+    scorer = finish.race.scorer
+    folds, targets = _by_split(scorer, blended(choice.weights, margins))
+    values = _halved([fold[:, 0] for fold in folds])
+    wanted = _halved([choice.link.margin_of(y) for y in targets])
+    rows = _halved([split.valid for split in scorer.splits])
+    low, high = np.full(scorer.n_rows, np.nan), np.full(scorer.n_rows, np.nan)
+    for k in reversed(range(len(rows))):  # of a row's splits the first one counts
+        known = _without(values, wanted, k, by_difficulty=by_difficulty)
+        if _USUAL * (known.n_rows + 1) > known.n_rows:
+            return None
+        low[rows[k]], high[rows[k]] = known.interval(values[k][:, None], choice.link, _USUAL)
+    return Bounds(_USUAL, low[scorer.rows], high[scorer.rows])
+
+
+def _without(
+    margins: Sequence[Floats], wanted: Sequence[Floats], k: int, *, by_difficulty: bool
+) -> Conformal:
+    """What all folds but the k-th know for intervals."""
+    rest, truth = [*margins[:k], *margins[k + 1 :]], [*wanted[:k], *wanted[k + 1 :]]
+    difficulty = _difficulty(rest, truth) if by_difficulty else None
+    return conformal(
+        "split", [np.concatenate(residual_scores(rest, truth, difficulty))], difficulty
+    )
 
 
 # Classification
@@ -162,7 +193,7 @@ def _sets(
     }
 
 
-def _halved(folds: Sequence[Floats]) -> list[Floats]:
+def _halved(folds: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """The folds, or every other row of a single one."""
     return list(folds) if len(folds) > 1 else [folds[0][::2], folds[0][1::2]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from automl.workflows._contract import check_report, reporting
 from automl.workflows._rows import (
     CHUNK_ROWS,
     MANY_ROWS,
+    Chunk,
     Tally,
     chunks_of,
     listed,
@@ -181,11 +182,19 @@ class Labelled:
     tally: Tally
 
 
-def labelled_rows(predictor: Predictor, data: Path | str, options: EvaluateOptions) -> Labelled:
-    """The rows of `data` with a target, scored; DataError as `evaluate` raises it."""
+def labelled_rows(
+    predictor: Predictor,
+    data: Path | str,
+    options: EvaluateOptions,
+    see: Callable[[Chunk], None] = lambda chunk: None,
+) -> Labelled:
+    """The rows of `data` with a target, scored; DataError as `evaluate` raises it.
+
+    see: is shown each chunk of all rows, in their order.
+    """
     tally = tally_of(predictor)
     with reporting(options.report, tally, data, options.mode):
-        scored = _score(predictor, data, options, tally)
+        scored = _score(predictor, data, options, tally, see)
         decoded = _decode(predictor, scored.target, lenient=options.mode == "lenient")
     keep = decoded.kept
     if not keep.any():
@@ -227,7 +236,11 @@ class _Scored:
 
 
 def _score(
-    predictor: Predictor, data: Path | str, options: EvaluateOptions, tally: Tally
+    predictor: Predictor,
+    data: Path | str,
+    options: EvaluateOptions,
+    tally: Tally,
+    see: Callable[[Chunk], None],
 ) -> _Scored:
     predictions, targets, weights = [], [], []
     weight_column: str | None = None
@@ -239,6 +252,7 @@ def _score(
         chunk_rows=options.chunk_rows,
         tally=tally,
     ):
+        see(chunk)
         columns = list(chunk.frame.columns)
         _require(predictor.target, columns, "The target")
         weight_column = _weight_column(predictor, options, columns)

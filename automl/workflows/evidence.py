@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.insight.evidence import Evidence
+from automl.insight.evidence import Bounds, Evidence
 from automl.search.select import Choice
 from automl.search.ship import first_splits
 from automl.workflows.explained import Explained
@@ -20,11 +20,14 @@ def evidence_of(
     finish: Finish,
     choice: Choice,
     explained: Explained | None,
-    parity: Mapping[str, Any] | None = None,
+    *,
+    bounds: Bounds | None,
+    parity: Mapping[str, Any] | None,
 ) -> Evidence:
     """What the models of `choice` predicted for rows that they had not seen.
 
-    parity: what a limit on disparity came to, if there was one.
+    bounds: intervals of the validated rows.  parity: what a limit on disparity came to, if there
+    was one.
     """
     table, scorer = finish.table, finish.race.scorer
     rows = scorer.rows  # of the training table, rising
@@ -48,6 +51,7 @@ def evidence_of(
         cells=table.parsed.take(np.flatnonzero(known)),
         explained=nothing if explained is None else np.searchsorted(rows, explained.rows),
         explanation=None if explained is None else explained.explanation,
+        bounds=bounds,
         groups=tuple(groups.at(rows) for groups in table.sensitive),
         parity=parity,
     )

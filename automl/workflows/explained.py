@@ -29,12 +29,11 @@ MAX_EXPLAINED_ROWS = 2000
 class Explained:
     """Validated rows and their contributions.
 
-    rows: (m,) rows of the table.  sampled: (m,) their positions among the table's sampled rows.
+    rows: (m,) rows of the table.
     explanation: of the margins that the models of each row's first fold gave it.
     """
 
     rows: NDArray[np.int64]
-    sampled: NDArray[np.int64]
     explanation: Explanation
 
 
@@ -82,7 +81,7 @@ def explain_folds(
         why += "; the models that ship saw every row"
     finish.ledger.add("explain", f"SHAP values of {len(shap.rows):,} rows", why)
     sampled = sampled[: len(shap.rows)]
-    return Explained(shap.rows, sampled, _explanation(finish.table, sampled, shap))
+    return Explained(shap.rows, _explanation(finish.table, sampled, shap))
 
 
 def _explanation(table: TrainingTable, sampled: NDArray[np.int64], shap: BlendShap) -> Explanation:

@@ -35,7 +35,7 @@ from automl.search.store import RunData
 from automl.search.trial import Trial
 from automl.workflows import result as files
 from automl.workflows.aside import score_aside
-from automl.workflows.conformal import conformal_of
+from automl.workflows.conformal import conformal_of, out_of_fold_bounds
 from automl.workflows.evidence import evidence_of
 from automl.workflows.explained import explain_folds
 from automl.workflows.extend import stays
@@ -106,6 +106,10 @@ class Finish:
         explained = explain_folds(self, choice, trials, refitted=not own)
         importance = None if explained is None else explained.explanation.global_importance()
         intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
+        bounds = None
+        if intervals is not None and not self.goal.task.is_classification:
+            by_difficulty = bool(intervals[1]["by_difficulty"])
+            bounds = out_of_fold_bounds(self, choice, taught, by_difficulty=by_difficulty)
         outcome = self._outcome(choice, baseline, importance, taught, corrected)
         outcome = replace(outcome, test=test, parity=parity)
         journal.write("result", weights=dict(choice.weights), score=choice.score)
@@ -117,7 +121,7 @@ class Finish:
             importance,
             blend=kept,
             intervals=intervals,
-            evidence=evidence_of(self, choice, explained, parity),
+            evidence=evidence_of(self, choice, explained, bounds=bounds, parity=parity),
         )
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())

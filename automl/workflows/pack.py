@@ -107,7 +107,7 @@ def _clock(finish: Finish) -> Clock:
     by_clock = finish.race.rules.reads_clock or finish.race.ended_by_clock
     if not (by_clock and plan.budget.limited):
         return Clock()
-    return Clock(lambda: plan.budget.left() - plan.end_seconds(), plan.slowness)
+    return Clock(lambda: plan.budget.left() - plan.write_seconds(), plan.slowness)
 
 
 def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from automl.search.setup import Goal, fold_seconds
 from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
+from automl.workflows.facts import expected_seconds
 from automl.workflows.fairness import parity_of
 from automl.workflows.memory import MemoryPlan
 from automl.workflows.resume import Earlier, Interrupted
@@ -53,6 +54,9 @@ _CALIBRATE_ROUNDS = 24  # evaluations on all rows, where a blend is chosen on so
 _CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
 _HURRIED_SECONDS = 0.5  # for SHAP values, when somebody waits for the end
+_HURRIED_REPORT = 0.3
+_REPORT_SHARE = 0.08  # of the budget, at most
+_REPORT_SPARE = 1.25  # times what it is expected to take
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
 # Repeated or many folds are for tables on which a trial is quick: at least so many trials must
@@ -278,6 +282,12 @@ class Plan:
         return self.explain_seconds() if self.budget.limited else 0.0
 
     def end_seconds(self) -> float:
+        """Seconds for the report, and for writing the bundle and ending."""
+        if not self.budget.limited:
+            return 0.0
+        return self.report_seconds() + self.write_seconds()
+
+    def write_seconds(self) -> float:
         """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
         return END_SECONDS * self.slowness
 
@@ -323,6 +333,19 @@ class Plan:
         if self.budget.hurried:
             return _HURRIED_SECONDS
         return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
+
+    def report_seconds(self) -> float:
+        """Seconds kept for the facts of the report and its page."""
+        if not self.budget.limited:
+            return math.inf
+        if self.budget.hurried:
+            return _HURRIED_REPORT
+        rows, outputs = (
+            self._table.n_rows,
+            self._goal.task.n_outputs(len(self._table.target.classes)),
+        )
+        need = _REPORT_SPARE * self.slowness * expected_seconds(rows, outputs)
+        return float(np.clip(need, 0.1, max(0.1, _REPORT_SHARE * (self.budget.seconds or 0.0))))
 
     def test_seconds(self) -> float:
         """Seconds kept for scoring the rows kept aside."""

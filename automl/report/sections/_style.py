@@ -20,7 +20,12 @@ code { font-size: .82rem; background: var(--tint); border-radius: 4px; padding: 
   overflow-wrap: anywhere; white-space: pre-wrap; }
 svg.small { max-width: 26rem; }
 svg.small text { font-size: 12px; } svg.small .tick { font-size: 11px; }
+svg.bars { max-width: 30rem; } svg.bars text { font-size: 12.5px; }
 svg .end { text-anchor: end; } svg .none { fill: var(--line); opacity: .55; }
+svg.matrix { max-width: none; } svg.matrix text { font-size: 12px; }
+svg.matrix .tick { font-size: 11px; }
+.card > details { margin-top: .5rem; } .card > details > summary { cursor: pointer;
+  color: var(--c0); padding: .4rem 0; font-size: .92rem; }
 td.left, th.left { text-align: left; }
 main { padding-top: 1.6rem; } h1 { margin-bottom: 1rem; }
 @media (max-width: 34rem) { main { padding-top: 1rem; } h1 { margin-bottom: .8rem; }

@@ -16,8 +16,6 @@ _OPEN = 12  # columns shown at once; the others unfold
 _LINE = 20
 STYLE = """
 svg.spark { width: 110px; height: 22px; margin: 0; display: inline-block; vertical-align: middle; }
-.data details summary, .race details summary, .decisions details summary { cursor: pointer;
-  color: var(--c0); padding: .5rem 0; font-size: .92rem; }
 ul.notes { list-style: none; margin: 0; padding: 0; }
 ul.notes li { padding: .5rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 ul.notes li:last-child { border-bottom: 0; } ul.notes p { margin: 0; }
@@ -115,7 +113,7 @@ def _bars(classes: Sequence[Any], n_rows: int, more: int) -> str:
             f'<text x="{186 + width:.1f}" y="{y + 14}">{n:,} · {share:.1%}</text>'
         )
     rest = f'<p class="hint">… and {more:,} more classes</p>' if more else ""
-    return svg(parts, 500, _LINE * len(classes) + 4, "Rows of each class", "small bars") + rest
+    return svg(parts, 480, _LINE * len(classes) + 4, "Rows of each class", "bars") + rest
 
 
 def _columns(found: Facts) -> str:
@@ -154,10 +152,10 @@ def _column(one: Any) -> str:
 def _spark(heights: Sequence[float]) -> str:
     if not heights:
         return ""
-    step = 110 / len(heights)
+    step = min(110 / len(heights), 12.0)
     parts = [
         f'<rect class="c0" x="{i * step:.1f}" y="{21 - 20 * height:.1f}" '
-        f'width="{min(max(step - 1, 0.8), 16):.1f}" height="{max(20 * height, 1):.1f}"/>'
+        f'width="{max(step - 1, 0.8):.1f}" height="{max(20 * height, 1):.1f}"/>'
         for i, height in enumerate(heights)
     ]
     return svg(parts, 110, 22, "Shape of the column", "spark")

@@ -11,6 +11,7 @@ NAME, TITLE = "decisions", "Decisions"
 STYLE = """
 pre.command { background: var(--tint); border-radius: 8px; padding: .7rem .9rem; margin: .5rem 0;
   overflow-x: auto; font-size: .88rem; }
+.decisions th { text-align: left; }
 .decisions td.left { white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }
 .decisions td.mono { font-family: ui-monospace, monospace; font-size: .8rem; text-align: left;
   white-space: normal; overflow-wrap: anywhere; }

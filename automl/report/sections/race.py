@@ -254,7 +254,7 @@ def _importances(found: Any) -> str:
             f'<rect class="c0" x="200" y="{y + 4}" width="{width:.1f}" height="12"/>'
             f'<text x="{206 + width:.1f}" y="{y + 14}">{share:.0%}</text>'
         )
-    return svg(parts, 520, 20 * len(shares) + 4, "Importance of the parameters", "small bars")
+    return svg(parts, 520, 20 * len(shares) + 4, "Importance of the parameters", "bars")
 
 
 def _parallel(found: Any) -> str:
@@ -278,10 +278,11 @@ def _parallel(found: Any) -> str:
             f'<line class="axis" x1="{x}" x2="{x}" y1="{top}" y2="{base}"/>'
             f'<text class="tick" x="{x}" y="{base + 16}">{low}</text>'
             f'<text class="tick" x="{x}" y="{top - 6}">{high}</text>'
-            f'<text class="tick" x="{x}" y="{base + 36}">{shown(axis["name"], 17)}{log}</text>'
+            f'<text class="tick" x="{x}" y="{base + 34 + 15 * (i % 2)}">'
+            f"{shown(axis['name'], 20)}{log}</text>"
         )
     said = "Parallel coordinates of the trials"
-    chart = svg(parts, width, base + 46, said, "matrix", fixed=True)
+    chart = svg(parts, width, base + 58, said, "matrix", fixed=True)
     return f'<div class="wide" tabindex="0" role="region" aria-label="Trials">{chart}</div>'
 
 

@@ -64,9 +64,11 @@ def number(value: Any) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
-    if size >= 1e5:
+    if size >= 1e4:
         return f"{value:,.0f}"
-    return f"{value:.3f}" if 1e-2 <= size < 10 or size == 0 else f"{value:.4g}"
+    if 1e-2 <= size < 10 or size == 0:
+        return f"{value:.3f}"
+    return f"{value:#.4g}".removesuffix(".")
 
 
 def _headline(facts: Facts) -> str:
@@ -81,18 +83,18 @@ def _headline(facts: Facts) -> str:
     measured = facts["measured"]
     if measured is not None:
         return f"{what}: measured on {measured['rows']:,} new rows"
-    return f"{what}: {_verdict(facts)}"
+    return f"{what}{_verdict(facts)}"
 
 
 def _verdict(facts: Facts) -> str:
     score, baseline = facts["score"], facts["baseline"]
     if score is None or baseline is None or not math.isfinite(score + baseline):
-        return "with no defined score"
+        return ", with no defined score"
     way = facts["best"] - baseline
     share = (score - baseline) / way if abs(way) > 1e-12 else 0.0
     if share < 0.05:
-        return "hardly better than guessing"
-    words = ((0.9, "nearly perfectly"), (0.6, "well"), (0.3, "usefully"), (0.0, "weakly"))
+        return ", but hardly better than guessing"
+    words = ((0.9, " nearly perfectly"), (0.6, " well"), (0.3, ", usefully"), (0.0, ", weakly"))
     return next(word for least, word in words if share >= least)
 
 

@@ -1,0 +1,77 @@
+"""The record of a run, read from its bundle; no file of it is trusted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from automl.data.schema import Schema
+from automl.errors import BundleError
+from automl.insight.evidence import Facts
+from automl.insight.record import Record
+from automl.model.jsonfile import read_bounded, read_json
+from automl.model.manifest import RUN, Manifest
+from automl.search.journal import read_journal
+from automl.workflows.facts import REPORT_JSON
+from automl.workflows.output import JOURNAL
+from automl.workflows.show import SECTIONS
+
+MOST_BYTES = 1 << 25  # of report.json, and of each file that a record is read from
+_MOST_LINES = 100_000  # of the ledger
+
+
+def stored_facts(manifest: Manifest) -> dict[str, Facts] | None:
+    """The facts that the bundle's own page was drawn from; None in one written without."""
+    if REPORT_JSON not in manifest.files:
+        return None
+    path = manifest.path(REPORT_JSON)
+    found = read_json(path, most=MOST_BYTES)
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise BundleError(f"'{path}' does not hold the facts of a report.")
+    return found
+
+
+def recorded(manifest: Manifest) -> Record:
+    """What the files of a verified bundle tell of its run; to be read under `understood`."""
+    explained = _object(manifest, "explanations/global.json")
+    return Record(
+        facts=manifest.data,
+        metrics=_object(manifest, "metrics.json"),
+        schema=Schema.from_json(_object(manifest, "schema.json")),
+        board=SECTIONS["leaderboard"](manifest).data,
+        ledger=_ledger(manifest),
+        importance=list(explained.get("columns", [])),
+        trials=_trials(manifest),
+    )
+
+
+def _object(manifest: Manifest, name: str) -> Mapping[str, Any]:
+    if name not in manifest.files:
+        return {}
+    found = read_json(manifest.path(name))
+    if not isinstance(found, dict):
+        raise BundleError(f"'{manifest.path(name)}' does not hold a JSON object.")
+    return found
+
+
+def _ledger(manifest: Manifest) -> list[dict[str, Any]]:
+    if "ledger.jsonl" not in manifest.files:
+        return []
+    lines = read_bounded(manifest.path("ledger.jsonl"), MOST_BYTES).splitlines()[:_MOST_LINES]
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def _trials(manifest: Manifest) -> list[dict[str, Any]]:
+    """One per closed trial; none where the bundle was taken without its run."""
+    name = RUN + JOURNAL
+    if name not in manifest.files or not _small(manifest.path(name)):
+        return []
+    events = read_journal(manifest.path(name))
+    closed = {event["trial"]: event for event in events if event["event"] == "closed"}
+    return [closed[number] for number in sorted(closed)]
+
+
+def _small(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size <= MOST_BYTES
