@@ -59,7 +59,7 @@ def audited_groups(
 
 
 class NewGroups:
-    """The groups of rows that pass by in chunks: of the columns that the run of a model audited."""
+    """The groups of rows that pass by in chunks, in the columns that a fit audited."""
 
     def __init__(self, predictor: Predictor) -> None:
         config = predictor.manifest.get("config")
@@ -79,7 +79,7 @@ class NewGroups:
     def groups(self, rows: NDArray[np.integer[Any]]) -> tuple[Groups, ...]:
         """The groups of some of the rows that have passed by; their numbers count from 0."""
         found = []
-        for name, parts in self._parts.items():
+        for parts in self._parts.values():
             column = pd.concat(parts, ignore_index=True)
             if len(column) > int(rows.max(initial=-1)):
                 found.append(group_rows(column.iloc[rows], asked=bool(self._asked)))
