@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import automl
 from automl.config import FitConfig
 from automl.errors import ConfigError, DataError
 from automl.workflows.fit import fit, replay
+from automl.workflows.report import report
 from automl.workflows.result import FitResult
 
 QUICK: dict[str, Any] = {
@@ -82,6 +84,20 @@ def test_a_column_that_is_no_feature_is_audited(limited: FitResult) -> None:
     assert "group" not in {name for name, _ in limited.importance}
     assert {one["group"] for one in facts(limited)["columns"][0]["groups"]} == {"a", "b"}
     assert "is no feature" in ledger(limited)[0]["decision"]
+
+
+def test_a_column_that_is_no_feature_is_audited_on_new_rows(
+    limited: FitResult, tmp_path: Path
+) -> None:
+    data = tmp_path / "new.csv"
+    frame = biased(600, seed=1)
+    frame.to_csv(data, index=False)
+    found = report(limited.path, data, tmp_path / "new.html").facts["fairness"]
+    called = automl.load(limited.path).predict(frame).astype(str) == "1"
+    shares = [called[(frame["group"] == group).to_numpy()].mean() for group in ("a", "b")]
+    gap = found["columns"][0]["gaps"]["parity_difference"][0]
+    assert gap == pytest.approx(abs(shares[0] - shares[1]))
+    assert not found["out_of_fold"]
 
 
 def test_a_replay_keeps_the_limit(limited: FitResult, tmp_path: Path) -> None:
