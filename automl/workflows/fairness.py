@@ -37,7 +37,9 @@ def audited_groups(
     features: pd.DataFrame, schema: Schema, config: FitConfig, ledger: Ledger
 ) -> tuple[Groups, ...]:
     """The groups of the columns that are audited: those of `--sensitive`, or found by name."""
-    names = config.sensitive or protected([str(name) for name in features.columns])[:_MOST_FOUND]
+    # What --drop-pii left out stays out, unless its audit is asked for.
+    telling = [one.name for one in schema.columns if not one.reason.startswith("--drop-pii")]
+    names = config.sensitive or protected(telling)[:_MOST_FOUND]
     used = {schema.columns[i].name for i in schema.used}
     every = [group_rows(features[name], asked=bool(config.sensitive)) for name in names]
     found = tuple(groups for groups in every if len(groups.labels) > 1)
