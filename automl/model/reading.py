@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl import plugins
-from automl.data.schema import Column, Schema
+from automl.data.hashing import KEY
+from automl.data.schema import Column, Kind, Schema
 from automl.engines.base import Booster, Engine
 from automl.errors import BundleError, ConfigError, DataError
 from automl.features.strict import Fields
@@ -124,7 +125,7 @@ def _check_facts(
     least, most = {Task.BINARY: (2, 2), Task.MULTICLASS: (3, 10**6), Task.REGRESSION: (0, 0)}[task]
     if not least <= len(classes) <= most or len(set(classes)) != len(classes):
         raise ValueError(f"a {task} model cannot have {len(classes)} classes")
-    if link.kind not in _LINKS[task] or not (math.isfinite(link.temperature) and link.temperature):
+    if link.kind not in _LINKS[task]:
         raise ValueError(f"a {task} model cannot have the link {link}")
     if threshold is not None and not math.isfinite(threshold):
         raise ValueError(f"the threshold cannot be {threshold}")
@@ -160,6 +161,9 @@ def _check_column(column: Column, fields: Fields) -> None:
     levels = fields.texts("levels")
     fields.integers("counts")
     fields.numbers("bins")
+    key = fields.text("hash_key")
+    if key and not (KEY.fullmatch(key) and column.kind is Kind.CATEGORICAL):
+        raise ValueError("a column has no usable key of its hashes")
     if len(set(levels)) != len(levels):
         raise ValueError("two levels have one name")
     formats = Fields.of(column.formats, f"{fields.where}: 'formats'")

@@ -48,7 +48,7 @@ def assembled(finish: Finish, choice: Choice, members: Sequence[MemberFiles]) ->
         schema=finish.table.schema,
         preprocessor=finish.preprocessor,
         members=tuple(loaded),
-        link=choice.link,
+        link=choice.ships,
         threshold=choice.threshold,
     )
 
