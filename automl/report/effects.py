@@ -19,36 +19,39 @@ WIDTH = 340  # about that of a phone
 _LINE = 22
 _LANE = 30
 _STEPS = 5
-STYLE = "".join(
-    f"\n.h{i} {{ stroke: color-mix(in srgb, var(--c1) {25 * i}%, var(--c2)); }}"
+STYLE = """
+.explanation {
+  .hx { stroke: var(--c4); }
+  .dots path { stroke-width: 4; stroke-linecap: round; fill: none; opacity: .72; }
+  .ice path { fill: none; stroke: var(--c4); stroke-width: 1; opacity: .45; }
+  .ice .mid { stroke: var(--c0); stroke-width: 2.6; opacity: 1; }
+  .fall text, .effect text { font-size: 12px; } .effect .tick { font-size: 11px; }
+  .fall .told { fill: var(--ink); text-anchor: start; }
+  .up { fill: var(--c1); } .down { fill: var(--c2); } .sum { fill: var(--c4); }
+  svg.effect, svg.fall { max-width: 27rem; }
+  .heat td { text-align: center; } .heat td:first-child { text-align: left; }
+  .heat th { white-space: normal; overflow-wrap: anywhere; min-width: 3.4rem;
+    vertical-align: bottom; text-align: center; }
+  .heat th:first-child { text-align: left; }
+  .scale { display: inline-block; width: 4.5rem; height: .55rem; border-radius: 4px;
+    margin: 0 .4rem; background: linear-gradient(to right, var(--c2), var(--c1)); }
+  .apart { margin-top: 1.3rem; }
+  .pairs { list-style: none; margin: .6rem 0 0; padding: 0; font-size: .88rem; }
+  .pairs li { display: grid; grid-template-columns: minmax(0, 1fr) 7rem 6.5rem; gap: .8rem;
+    align-items: center; padding: .25rem 0; overflow-wrap: anywhere; }
+  .pairs i { display: block; height: .7rem; border-radius: 3px; background: var(--c0); }
+  .pairs small { color: var(--soft); }
+  .lead2 { display: grid; gap: .9rem;
+    grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+  .lead2 .card { margin: 0; min-width: 0; } .lead2 svg { margin-inline: auto; }
+}
+@media (max-width: 34rem) {
+  .explanation .pairs li { grid-template-columns: minmax(0, 1fr) 4rem 5.6rem; }
+  .explanation .fall text, .explanation .effect text { font-size: 12.5px; }
+  .explanation .effect .tick { font-size: 11.5px; } }
+""" + "".join(
+    f".explanation .h{i} {{ stroke: color-mix(in srgb, var(--c1) {25 * i}%, var(--c2)); }}\n"
     for i in range(_STEPS)
-) + (
-    "\n.hx { stroke: var(--c4); }"
-    "\n.dots path { stroke-width: 4; stroke-linecap: round; fill: none; opacity: .72; }"
-    "\n.dots .mid { stroke: var(--ink); stroke-width: 1.6; opacity: .75; }"
-    "\n.ice path { fill: none; stroke: var(--c4); stroke-width: 1; opacity: .45; }"
-    "\n.ice .mid { stroke: var(--c0); stroke-width: 2.6; opacity: 1; }"
-    "\n.fall text, .effect text { font-size: 12px; } .effect .tick { font-size: 11px; }"
-    "\n.fall .told { fill: var(--ink); text-anchor: start; }"
-    "\n.up { fill: var(--c1); } .down { fill: var(--c2); } .sum { fill: var(--c4); }"
-    "\nsvg.effect, svg.fall { max-width: 27rem; }"
-    "\n.heat td { text-align: center; } .heat th { white-space: normal; overflow-wrap: anywhere;"
-    " min-width: 3.4rem; vertical-align: bottom; }"
-    "\n.scale { display: inline-block; width: 4.5rem; height: .55rem; border-radius: 4px;"
-    " margin: 0 .4rem; background: linear-gradient(to right, var(--c2), var(--c1)); }"
-    "\n.apart { margin-top: 1.3rem; }"
-    "\n.pairs { list-style: none; margin: .6rem 0 0; padding: 0; font-size: .88rem; }"
-    "\n.pairs li { display: grid; grid-template-columns: minmax(0, 1fr) 7rem 6.5rem; gap: .8rem;"
-    " align-items: center; padding: .25rem 0; overflow-wrap: anywhere; }"
-    "\n.pairs i { display: block; height: .7rem; border-radius: 3px; background: var(--c0); }"
-    "\n.pairs small { color: var(--soft); }"
-    "\n.lead2 { display: grid; gap: .9rem;"
-    " grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }"
-    "\n.lead2 .card { margin: 0; min-width: 0; } .lead2 svg { margin-inline: auto; }"
-    "\n@media (max-width: 34rem) {"
-    " .pairs li { grid-template-columns: minmax(0, 1fr) 4rem 5.6rem; }"
-    "\n.fall text, .effect text { font-size: 12.5px; }"
-    " .effect .tick { font-size: 11.5px; } }"
 )
 
 
@@ -126,7 +129,7 @@ def _grid(
 ) -> str:
     """Lines at round numbers with their text below, and one at zero."""
     parts = []
-    for value in ticks(low, high)[::2]:
+    for value in _marks(low, high):
         x = place(value)
         kind = "zero" if value == 0 else "grid"
         parts.append(
@@ -134,6 +137,12 @@ def _grid(
             f'<text class="tick" x="{x:.1f}" y="{base + 14}">{number_text(value, 3)}</text>'
         )
     return "".join(parts)
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """Every second round number, zero among them where it lies between."""
+    every = ticks(low, high)
+    return every[every.index(0.0) % 2 if 0.0 in every else 0 :: 2]
 
 
 def dependence(plot: dict[str, Any]) -> str:
@@ -162,7 +171,7 @@ def _inner(x: Sequence[float]) -> tuple[float, float]:
 
 def _sides(low: float, high: float, up: Callable[[float], float], left: float) -> str:
     parts = []
-    for value in ticks(low, high)[::2]:
+    for value in _marks(low, high):
         y, kind = up(value), "zero" if value == 0 else "grid"
         parts.append(
             f'<line class="{kind}" x1="{left}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
@@ -175,7 +184,7 @@ def _below(x: Sequence[float], across: Callable[[float], float], base: float, *,
     low, high = _inner(x)
     write = _month if date == Kind.DATETIME else short
     texts = "".join(
-        f'<text class="tick" x="{min(max(across(value), 20), WIDTH - 22):.1f}" '
+        f'<text class="tick" x="{min(max(across(value), 22), WIDTH - 27):.1f}" '
         f'y="{base + 17}">{write(value)}</text>'
         for value in ticks(low, high)[::2]
     )
