@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 _MICROSECONDS_PER_DAY = 86_400_000_000
 # Above this an integral float is written with an exponent; float64 is exact up to 2**53.
 _INTEGRAL_LIMIT = 1e15
+# So few cells are gone through one by one before pandas has looked at what they are.
+_FEW_ROWS = 16
 _NUMBER_OBJECTS = ("integer", "floating", "mixed-integer-float", "decimal")
 _DATE_OBJECTS = ("datetime", "datetime64", "date")
 
@@ -98,6 +100,26 @@ def read_cells(column: pd.Series[Any]) -> Cells:
     return _from_objects(column)
 
 
+def plain_numbers(column: pd.Series[Any]) -> Floats | None:
+    """(n_rows,) the numbers in a column of texts; NaN = missing.
+
+    None where the texts are not Arrow's, and where one is not a plain number: `read_cells` then
+    tells what it is. Arrow rounds a decimal text to the nearest float64, as Python does.
+    """
+    if getattr(column.dtype, "storage", "") != "pyarrow":
+        return None
+    import pyarrow as pa
+
+    try:
+        numbers = pa.chunked_array(pa.array(column.array)).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values: Floats = numbers.to_numpy()
+    if np.count_nonzero(np.isfinite(values)) + numbers.null_count < len(values):
+        return None  # 'inf', 'nan'
+    return values if values.flags.writeable else values.copy()
+
+
 def level_text(value: float) -> str:
     """The text of a number as a level: 1.0 -> '1', 0.1 -> '0.1'."""
     value = float(value)
@@ -157,6 +179,11 @@ def _from_categories(column: pd.Series[Any]) -> Cells:
 
 
 def _from_texts(column: pd.Series[Any]) -> Cells:
+    if len(column) <= _FEW_ROWS:
+        known: dict[str, int] = {}
+        few = [cell.strip() if isinstance(cell, str) else "" for cell in column.tolist()]
+        places = [known.setdefault(text, len(known)) if text else -1 for text in few]
+        return Cells("text", np.empty(0), np.array(places, dtype=np.intp), text_array(known))
     codes, found = pd.factorize(column)
     texts = np.asarray(found, dtype=object)
     stripped = text_array([text.strip() for text in texts])

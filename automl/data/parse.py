@@ -11,7 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from automl.data.cells import Cells, Codes, Floats, Mask, Texts, level_text, read_cells, text_array
+from automl.data.cells import (
+    Cells,
+    Codes,
+    Floats,
+    Mask,
+    Texts,
+    level_text,
+    plain_numbers,
+    read_cells,
+    text_array,
+)
 from automl.data.dates import parse_date_cells, parse_dates
 from automl.data.numbers import parse_number_cells, parse_numbers, wrong_texts
 from automl.data.schema import Column, Kind, ParsedTable, Schema
@@ -78,7 +88,13 @@ def parse_table(
         if i not in places:
             values[i] = _all_missing(column.kind, n_rows)
             continue
-        cells = read_cells(frame.iloc[:, places[i]])
+        series = frame.iloc[:, places[i]]
+        if column.kind is Kind.NUMERIC and not column.formats:
+            numbers = plain_numbers(series)
+            if numbers is not None:
+                values[i] = numbers
+                continue
+        cells = read_cells(series)
         parsed = parse_cells(cells, column)
         values[i] = parsed.values
         wrong = parsed.bad
@@ -149,7 +165,8 @@ def _replaced(texts: Texts, values: Floats, names: Sequence[str]) -> Texts:
 
 def _parse_levels(cells: Cells, column: Column) -> NDArray[np.int32]:
     codes, texts = distinct_levels(cells, column.source)
-    found = pd.Index(column.levels, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+    known = column.level_codes
+    found = np.array([known.get(text, MISSING) for text in texts.tolist()], dtype=np.intp)
     if column.source == "text" and cells.source == "number" and (found < 0).any():
         # Codes that lost their zeros on the way: the number 123 is the level '00123' or '123.0'.
         meant = _levels_by_number(column.levels)

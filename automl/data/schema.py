@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,11 @@ class Column:
     @property
     def used(self) -> bool:
         return self.drop is None
+
+    @cached_property
+    def level_codes(self) -> dict[str, int]:
+        """Index in `levels` by level."""
+        return {level: code for code, level in enumerate(self.levels)}
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -305,7 +305,7 @@ class _Bins:
         """(n,) bin of each cell; the last is for NaN."""
         if self.points is None:
             codes = np.minimum(cells, self.n - 2)  # codes in no set share a bin; NaN stays NaN
-            return np.nan_to_num(codes, nan=self.n - 1).astype(np.intp)
+            return np.fmin(codes, self.n - 1).astype(np.intp)
         places = np.searchsorted(self.points, cells, "right" if below else "left")
         places[np.isnan(cells)] = self.n - 1
         return places

@@ -19,7 +19,7 @@ from automl.metrics.base import Metric
 from automl.task import Task
 
 MOST_ROWS = 200_000
-_MOST_CELLS = 4_000_000  # rows times classes
+_MOST_CELLS = 2_000_000  # rows times classes
 _RESAMPLES = 200
 _DRAWN_ROWS = 5_000
 _DRAWN_CELLS = 60_000

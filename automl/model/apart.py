@@ -14,14 +14,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 import automl
 from automl.errors import BundleError, ConfigError
 from automl.model.known import remember
 from automl.model.manifest import Manifest
+from automl.model.probe import TOO_LARGE
 
 # -P: not the current folder, where `automl predict` may lie beside a stranger's files.
 _START: Final = (
@@ -40,6 +45,9 @@ _CPU_SECONDS_PER_MB: Final = 0.5
 _WALL_SECONDS: Final = 60.0  # a busy machine gives us a part of a core
 _MEMORY: Final = 768 << 20
 _MEMORY_PER_BYTE: Final = 12
+# CatBoost reserves a gigabyte to load and one to predict, of which it touches next to nothing.
+_RESERVED: Final = 2 << 30
+_LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ def read_apart(manifest: Manifest) -> Reading:
         "digest": manifest.digest,
         "cpu_seconds": int(cpu),
         "memory": _MEMORY + _MEMORY_PER_BYTE * size,
+        "address_space": _MEMORY + _MEMORY_PER_BYTE * size + _RESERVED,
     }
     answer = _answer(manifest.folder, orders, _WALL_SECONDS + 2 * cpu)
     if "error" in answer:
@@ -77,18 +86,18 @@ def _answer(folder: Path, orders: dict[str, Any], seconds: float) -> dict[str, A
     """What the process said; BundleError if it could not."""
     root = str(Path(automl.__file__).parent.parent)
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, "-P", "-B", "-c", _START, root, json.dumps(orders)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **dict.fromkeys(_POOLS, "1"), "PYTHONUTF8": "1"},
-            timeout=seconds,
-            check=False,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-    except subprocess.TimeoutExpired:
-        raise _unreadable(folder, f"had not ended after {seconds:.0f} s") from None
+        ) as process:
+            try:
+                said = _watched(process, folder, orders["memory"], seconds)
+            finally:
+                process.kill()
     except OSError as error:
         raise BundleError(
             f"The models of '{folder}' are not known here, and no process could be started to "
@@ -96,12 +105,31 @@ def _answer(folder: Path, orders: dict[str, Any], seconds: float) -> dict[str, A
             hint="If you know the bundle, name its digest with --require-digest.",
         ) from error
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(said)
     except ValueError:
         answer = None
-    if done.returncode != 0 or not isinstance(answer, dict):
-        raise _unreadable(folder, _ending(done.returncode, orders))
+    if process.returncode != 0 or not isinstance(answer, dict):
+        raise _unreadable(folder, _ending(process.returncode, orders))
     return answer
+
+
+def _watched(process: subprocess.Popen[bytes], folder: Path, memory: int, seconds: float) -> bytes:
+    """What the process writes until it ends; BundleError if it takes too long or grows too large.
+
+    memory: resident bytes; the system can bound only what is reserved.
+    """
+    deadline = time.monotonic() + seconds
+    watched = psutil.Process(process.pid)
+    while True:
+        try:
+            return process.communicate(timeout=_LOOK_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            pass
+        with suppress(psutil.Error):  # it has ended
+            if watched.memory_info().rss > memory:
+                raise BundleError(TOO_LARGE.format(folder))
+        if time.monotonic() > deadline:
+            raise _unreadable(folder, f"had not ended after {seconds:.0f} s")
 
 
 def _unreadable(folder: Path, how: str) -> BundleError:

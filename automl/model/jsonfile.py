@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from itertools import accumulate
 from pathlib import Path
@@ -49,7 +50,8 @@ def read_bounded(path: Path, most: int) -> bytes:
     """The bytes of `path`; BundleError if there are more than `most`, or if it cannot be read."""
     try:
         with path.open("rb") as file:
-            raw = file.read(most + 1)
+            # No more room is asked for than the file takes, whatever it may take.
+            raw = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise BundleError(f"Cannot read '{path}': {error.strerror}.") from error
     if len(raw) > most:

@@ -19,8 +19,10 @@ Floats = NDArray[np.float64]
 Kind = Literal["logit", "softmax", "identity", "log1p", "yeo-johnson"]
 
 MAX_SHIFTS = 64
+MAX_KNOTS = 100
 # Powers outside of this have an inverse that ends somewhere, and a margin beyond it no value.
 _POWERS = (0.0, 2.0)
+_FIELDS = frozenset({"kind", "temperature", "power", "shifts", "intercept", "knots"})
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Link:
         of log(1 + y), "yeo-johnson" of one with `power` (0 to 2).
     temperature: the margin is divided by it first; calibrates probabilities
         (Guo et al., On Calibration of Modern Neural Networks, 2017). 1 for regression.
+    intercept: of a logit link, is added then (Platt, Probabilistic outputs for support vector
+        machines, 1999).
+    knots: of a logit link, (margin, calibrated margin) pairs, both rising: straight lines between
+        them, and of slope 1 beyond, so that the order of rows stays (isotonic regression with
+        interpolation: Oron and Flournoy, Centered isotonic regression, 2017). Empty = none.
     shifts: margin units; a value is the mean over them of the inverse of margin + shift. Empty =
         the plain inverse.
     """
@@ -39,6 +46,13 @@ class Link:
     temperature: float = 1.0
     power: float = 1.0
     shifts: tuple[float, ...] = ()
+    intercept: float = 0.0
+    knots: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether probabilities are others than those of the plain margin."""
+        return self.temperature != 1.0 or self.intercept != 0.0 or bool(self.knots)
 
     @property
     def transforms(self) -> bool:
@@ -64,9 +78,27 @@ class Link:
         parts = np.array_split(np.sort(residuals), min(n_shifts, len(residuals)))
         return replace(self, shifts=tuple(float(part.mean()) for part in parts))
 
+    def calibrated(self, margin: Floats) -> Floats:
+        """(n, k) margins whose plain probabilities are the calibrated ones."""
+        scaled = margin / self.temperature
+        if self.intercept:
+            scaled = scaled + self.intercept
+        if not self.knots:
+            return scaled
+        at, to = np.array(self.knots).T
+        below, above = np.minimum(scaled - at[0], 0.0), np.maximum(scaled - at[-1], 0.0)
+        return np.asarray(np.interp(scaled, at, to) + below + above)
+
+    def stretched(self, slope: float, shift: float) -> Link:
+        """The link whose calibrated margins are `slope` times those of this one, plus `shift`."""
+        if self.knots:
+            return replace(self, knots=tuple((x, slope * y + shift) for x, y in self.knots))
+        moved = self.intercept * slope + shift
+        return replace(self, temperature=self.temperature / slope, intercept=moved)
+
     def probabilities(self, margin: Floats) -> Floats:
         """(n, k) margin -> (n, n_classes) probabilities; a logit link has two classes."""
-        scaled = margin / self.temperature
+        scaled = self.calibrated(margin)
         if self.kind == "logit":
             positive = _expit(scaled[:, 0])
             return np.column_stack([1.0 - positive, positive])
@@ -100,7 +132,7 @@ class Link:
     def predict(self, margin: Floats) -> Floats:
         """What metrics take: (n,) positive probability, (n, n_classes) or (n,) values."""
         if self.kind == "logit":
-            return _expit(margin[:, 0] / self.temperature)
+            return _expit(self.calibrated(margin)[:, 0])
         return self.probabilities(margin) if self.kind == "softmax" else self.values(margin)
 
     def to_json(self) -> dict[str, Any]:
@@ -109,12 +141,16 @@ class Link:
             plain["power"] = self.power
         if self.shifts:
             plain["shifts"] = list(self.shifts)
+        if self.intercept:
+            plain["intercept"] = self.intercept
+        if self.knots:
+            plain["knots"] = [list(knot) for knot in self.knots]
         return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Link:
         """The link of `to_json`; ValueError or KeyError for anything else."""
-        if unknown := set(data) - {"kind", "temperature", "power", "shifts"}:
+        if unknown := set(data) - _FIELDS:
             raise ValueError(f"a link has no {min(unknown)!r}")
         if data["kind"] not in get_args(Kind):
             raise ValueError(f"there is no link {data['kind']!r}")
@@ -126,6 +162,8 @@ class Link:
             float(data["temperature"]),
             float(data["power"]) if bent else 1.0,
             tuple(float(shift) for shift in data.get("shifts", ())),
+            float(data.get("intercept", 0.0)),
+            tuple((float(x), float(y)) for x, y in data.get("knots", ())),
         )
         if not _POWERS[0] <= link.power <= _POWERS[1]:
             raise ValueError(f"the power of a link is {link.power:g}, not 0 to 2")
@@ -133,7 +171,23 @@ class Link:
             raise ValueError("the shifts of a link are not a few finite numbers")
         if link.shifts and not link.transforms:
             raise ValueError(f"a link of kind {link.kind!r} has no shifts")
+        link._check_calibration()
         return link
+
+    def _check_calibration(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0.0):
+            raise ValueError(f"the temperature of a link is {self.temperature:g}, not above 0")
+        if (self.intercept or self.knots) and self.kind != "logit":
+            raise ValueError(f"a link of kind {self.kind!r} has no intercept and no knots")
+        if not math.isfinite(self.intercept):
+            raise ValueError(f"the intercept of a link is {self.intercept:g}")
+        if not self.knots:
+            return
+        knots = np.array(self.knots)
+        if not 2 <= len(knots) <= MAX_KNOTS or not np.isfinite(knots).all():
+            raise ValueError(f"the knots of a link are not 2 to {MAX_KNOTS} finite pairs")
+        if (np.diff(knots, axis=0) <= 0).any():
+            raise ValueError("the knots of a link do not rise")
 
 
 def best_power(y: Floats) -> float:

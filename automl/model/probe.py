@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from automl.data.schema import Column, Schema
     from automl.model.predictor import Predictor
 
+TOO_LARGE: Final = "'{}' takes more memory than a bundle of its size can need."
 _LEVELS: Final = 6  # of a category that are scored, one row each
 _FARTHEST_DAY: Final = 36_525.0  # a century from 1970: dates that every library can hold
 
@@ -33,7 +34,7 @@ def main() -> None:
     use_lean_imports()
     answers = _own_stdout()
     orders = json.loads(sys.argv[2])
-    _bound(orders["cpu_seconds"], orders["memory"])
+    _bound(orders["cpu_seconds"], orders["address_space"])
     answers.write(json.dumps(_outcome(Path(orders["folder"]), orders["digest"])))
     answers.flush()
     answers.close()
@@ -47,7 +48,7 @@ def _outcome(folder: Path, digest: str) -> dict[str, Any]:
         mend = isinstance(error, ConfigError)
         return {"error": error.message, "hint": error.hint, "mend": mend}
     except MemoryError:
-        return {"error": f"'{folder}' takes more memory than a bundle of its size can need."}
+        return {"error": TOO_LARGE.format(folder)}
     except Exception as error:  # noqa: BLE001 - what a stranger's file does to us is its fault
         what = f"{type(error).__name__}: {error}"
         return {"error": f"The bundle '{folder}' cannot be used: {what[:300]}."}

@@ -124,7 +124,7 @@ def _check_facts(
     least, most = {Task.BINARY: (2, 2), Task.MULTICLASS: (3, 10**6), Task.REGRESSION: (0, 0)}[task]
     if not least <= len(classes) <= most or len(set(classes)) != len(classes):
         raise ValueError(f"a {task} model cannot have {len(classes)} classes")
-    if link.kind not in _LINKS[task] or not (math.isfinite(link.temperature) and link.temperature):
+    if link.kind not in _LINKS[task]:
         raise ValueError(f"a {task} model cannot have the link {link}")
     if threshold is not None and not math.isfinite(threshold):
         raise ValueError(f"the threshold cannot be {threshold}")

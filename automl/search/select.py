@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.metrics._lookup import get_metric
 from automl.metrics.base import Metric
 from automl.model.link import Link
 from automl.search.blend import (
@@ -23,9 +22,9 @@ from automl.search.blend import (
     names_by_loss,
     row_sample,
 )
+from automl.search.calibrate import Calibration, calibrated
 from automl.search.scoring import Scorer, mean_score
 from automl.search.trial import Trial
-from automl.task import Task
 
 Floats = NDArray[np.float64]
 # Bounds on the seconds that choosing takes: worse candidates hardly ever enter a blend, and more
@@ -52,6 +51,13 @@ class Choice:
     score: float
     fold_scores: list[float]
     score_crossfitted: float | None
+    calibration: Calibration | None = None
+    shipped: Link | None = None
+
+    @property
+    def ships(self) -> Link:
+        """The link of the bundle."""
+        return self.link if self.shipped is None else self.shipped
 
 
 def choose(  # noqa: PLR0913 - the trials, and one argument per option of the command
@@ -85,8 +91,9 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     else:
         blend = _blend(names, margins, limits, chooser, baseline_loss, seed)
     stacked = blended(blend.weights, margins)
+    calibration = None
     if calibrate:
-        link = with_temperature(scorer.link, chooser, chooser.pooled(stacked))
+        link, calibration = calibrated(scorer.link, chooser, chooser.pooled(stacked), seed)
         scorer, chooser = scorer.with_link(link), chooser.with_link(link)
     if chooser.smears:
         link = with_smearing(scorer.link, chooser, chooser.pooled(stacked))
@@ -103,6 +110,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         score=mean_score(fold_scores),
         fold_scores=fold_scores,
         score_crossfitted=_crossfitted(members, scorer, chooser, baseline_loss, crossfit_seconds),
+        calibration=calibration,
     )
 
 
@@ -143,46 +151,9 @@ def best_blend(
     return greedy_blend(pools, loss, limits=dearer, rounds=rounds, scale=scale)
 
 
-def with_temperature(link: Link, scorer: Scorer, pooled: Floats) -> Link:
-    """`link` with the temperature that minimises the out-of-fold log loss.
-
-    Kept at 1 unless the log loss falls by more than one in a thousand.
-    """
-    if scorer.task is Task.REGRESSION:
-        return link
-    log_loss = get_metric("log_loss")
-    y, weight = scorer.truth()
-
-    def loss(temperature: float) -> float:
-        prediction = replace(link, temperature=temperature).predict(pooled)
-        return log_loss.score(y, prediction, weight)
-
-    best = float(np.exp(golden_section(lambda t: loss(float(np.exp(t))), -1.5, 1.5)))
-    return replace(link, temperature=best) if loss(best) < 0.999 * loss(1.0) else link
-
-
 def with_smearing(link: Link, chooser: Scorer, pooled: Floats) -> Link:
     """`link` with the shifts of the out-of-fold residuals (Duan, Smearing Estimate, 1983)."""
     return link.smeared(chooser.residuals(pooled))
-
-
-def golden_section(
-    fn: Callable[[float], float], low: float, high: float, *, steps: int = 20
-) -> float:
-    """The minimum of a unimodal function on [low, high], to (high - low) * 0.618**steps."""
-    ratio = (np.sqrt(5.0) - 1.0) / 2.0
-    a, b = high - ratio * (high - low), low + ratio * (high - low)
-    at_a, at_b = fn(a), fn(b)
-    for _ in range(steps):
-        if at_a < at_b:
-            high, b, at_b = b, a, at_a
-            a = high - ratio * (high - low)
-            at_a = fn(a)
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + ratio * (high - low)
-            at_b = fn(b)
-    return float((low + high) / 2.0)
 
 
 def _crossfitted(

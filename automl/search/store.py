@@ -98,6 +98,11 @@ class RunData:
         }
         (folder / CONTEXT).write_text(json.dumps(context), encoding="utf-8")
 
+    def cells(self, folder: Path, rows: NDArray[np.int64]) -> Matrix:
+        """The features of `rows`, from the files that `write` left in `folder`."""
+        values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
+        return Matrix(values, self.matrix.features).take(rows)
+
     @classmethod
     def read(cls, folder: Path) -> RunData:
         """Map what `write` wrote."""

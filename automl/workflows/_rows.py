@@ -210,7 +210,9 @@ def worked_chunks(  # noqa: PLR0913 - what `chunks_of` takes, and the work
         try:
             for table in _tables(predictor, data, read=read, chunk_rows=chunk_rows, tally=tally):
                 waiting.append((table, pool.submit(task, table)))
-                if len(waiting) > threads:  # rows in memory stay bounded
+                # One more than threads: none waits for rows while a finished chunk is written.
+                # Rows in memory stay bounded.
+                while waiting and (len(waiting) > threads + 1 or waiting[0][1].done()):
                     yield told(*waiting.popleft())
             while waiting:
                 yield told(*waiting.popleft())

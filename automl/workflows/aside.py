@@ -115,7 +115,7 @@ def score_aside(
         seconds = min(plan.test_seconds(), 0.5 * spare)
     found = None
     if seconds > 0:
-        found = _scored(_predictor(finish, choice, members), finish, aside, seconds)
+        found = _scored(predictor_of(finish, choice, members), finish, aside, seconds)
     _tell(finish, found, plan.budget.spent() - started if by_clock else None)
     return found
 
@@ -159,7 +159,7 @@ def _known(target: NDArray[Any], predictor: Predictor) -> Floats:
     return np.array([index.get(label, np.nan) for label in target])
 
 
-def _predictor(finish: Finish, choice: Choice, members: Sequence[MemberFiles]) -> Predictor:
+def predictor_of(finish: Finish, choice: Choice, members: Sequence[MemberFiles]) -> Predictor:
     """What will be in the bundle, put together from the files of the run."""
     from automl.features.recipes import load_recipe
 
@@ -184,7 +184,7 @@ def _predictor(finish: Finish, choice: Choice, members: Sequence[MemberFiles]) -
         schema=finish.table.schema,
         preprocessor=finish.preprocessor,
         members=tuple(loaded),
-        link=choice.link,
+        link=choice.ships,
         threshold=choice.threshold,
     )
 

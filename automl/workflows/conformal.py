@@ -55,9 +55,9 @@ def conformal_of(
     if sum(map(len, targets)) < _LEAST_ROWS:
         return None
     if scorer.task.is_classification:
-        found, facts = _sets(method, folds, targets, choice.link)
+        found, facts = _sets(method, folds, targets, choice.ships)
     else:
-        found, facts = _intervals(method, folds, targets, choice.link)
+        found, facts = _intervals(method, folds, targets, choice.ships)
     _tell(finish, found, facts)
     return found, facts
 

@@ -35,6 +35,7 @@ from automl.search.store import RunData
 from automl.search.trial import Trial
 from automl.workflows import result as files
 from automl.workflows.aside import score_aside
+from automl.workflows.calibration import bag_calibrated, tell_calibration
 from automl.workflows.conformal import conformal_of, out_of_fold_bounds
 from automl.workflows.evidence import evidence_of
 from automl.workflows.explained import explain_folds
@@ -94,12 +95,15 @@ class Finish:
                 teacher=taught.teacher,
                 stops=taught.student.stops,
             )
+        tell_calibration(choice, self.ledger)
         earlier = self.source.earlier
         if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
             return self._told()
         parity = told_parity(self, choice, taught)
         corrected = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
+        # Scores are of one model for each row; what ships is the mean of all of them.
+        choice = bag_calibrated(self, choice, members)
         test = score_aside(self, choice, members)
         trials = self.race.done if taught is None else [taught.student.trial]
         own = all(path.parent.parent == self.run.trials for m in members for path, _ in m.boosters)
@@ -171,12 +175,6 @@ class Finish:
             count = int(np.mean([fold.n_trees for fold in trial.prefix()]))
             self.ledger.add(
                 "blend", f"the clock cut {trial.name} at about {count} trees", warning=True
-            )
-        if choice.link.temperature != 1.0:
-            self.ledger.add(
-                "blend",
-                f"probabilities calibrated with temperature {choice.link.temperature:.3f}",
-                "it lowers the out-of-fold log loss",
             )
         if choice.threshold is not None and choice.threshold != 0.5:
             self.ledger.add(

@@ -73,7 +73,7 @@ def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
         schema=finish.table.schema,
         preprocessor=finish.preprocessor,
         members=members,
-        link=choice.link,
+        link=choice.ships,
         threshold=choice.threshold,
         extras=extras,
     )
@@ -130,6 +130,7 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "parity": outcome.parity,
         "teacher": outcome.teacher,
         "fold_scores": outcome.fold_scores,
+        "calibration": None if choice.calibration is None else choice.calibration.to_json(),
         "baseline": outcome.baseline,
         "engine_scores": outcome.engine_scores,
         "failed": files.failed(finish.race.trials),

@@ -14,7 +14,7 @@ from automl.data.schema import ParsedTable
 from automl.data.write import placed
 from automl.errors import ConfigError
 from automl.insight import result as result_facts
-from automl.insight.evidence import Evidence, Facts
+from automl.insight.evidence import Bounds, Evidence, Facts
 from automl.insight.result import Measured
 from automl.metrics._interval import bootstrap_interval
 from automl.metrics._lookup import get_metric
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Rows whose cells are kept for the page, and numbers of all their columns together.
 _SAMPLED_ROWS, _SAMPLED_CELLS = 20_000, 4_000_000
 _EXPLAINED_ROWS = 500
+_LEVEL = 0.9  # of the intervals whose coverage is shown
 # Sections that tell of the run, not of rows: they stay as they are on new rows.
 _OF_RUN = ("data", "race", "decisions")
 
@@ -102,9 +103,14 @@ def _on_rows(
     with understood(manifest.folder):
         record = recorded(manifest)
         stored = stored_facts(manifest) or {}
-    sample = _Sample(predictor, options.seed)
-    rows = labelled_rows(predictor, data, options, sample.see)
-    evidence = _evidence(predictor, rows, sample)
+    sample, ends = _Sample(predictor, options.seed), _Ends(predictor)
+
+    def see(chunk: Chunk) -> None:
+        sample.see(chunk)
+        ends.see(chunk)
+
+    rows = labelled_rows(predictor, data, options, see)
+    evidence = replace(_evidence(predictor, rows, sample), bounds=ends.of(rows.rows))
     if evidence.explanation is not None:
         drivers = evidence.explanation.global_importance().to_json()["columns"]
         record = replace(record, importance=drivers)
@@ -188,6 +194,30 @@ class _Sample:
         stay = np.argsort(keys, kind="stable")[: self._most]
         self._keys, self.rows = keys[stay], numbers[stay]
         self.cells, self.frame = cells.take(stay), frame.iloc[stay].reset_index(drop=True)
+
+
+class _Ends:
+    """The prediction intervals of all rows that pass by, where the model has some."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        known = predictor.conformal
+        warranted = known is not None and _LEVEL * (known.n_rows + 1) <= known.n_rows
+        self._there = warranted and not predictor.task.is_classification
+        self._predictor = predictor
+        self._chunks: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+
+    def see(self, chunk: Chunk) -> None:
+        """Take the rows of a chunk into account."""
+        if self._there:
+            matrix = self._predictor.matrix(chunk.parsed)
+            self._chunks.append(self._predictor.interval(matrix, _LEVEL))
+
+    def of(self, rows: NDArray[np.int64]) -> Bounds | None:
+        """Those of these rows, by their numbers."""
+        if not self._chunks:
+            return None
+        low, high = (np.concatenate(side) for side in zip(*self._chunks, strict=True))
+        return Bounds(_LEVEL, low[rows], high[rows])
 
 
 def _stacked(first: ParsedTable, second: ParsedTable) -> ParsedTable:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.data.cells import level_text, read_cells, text_array
+from automl.data.cells import level_text, plain_numbers, read_cells, text_array
 from automl.data.dates import date_formats, parse_dates
 from automl.data.infer import infer_schema
 from automl.data.numbers import number_formats, parse_numbers
@@ -159,6 +159,25 @@ def test_wrong_calls(train, schema):
     twice = pd.concat([train, train[["size"]]], axis=1)
     with pytest.raises(DataError, match="'size' is there more than once"):
         parse_table(twice, schema)
+
+
+NUMBER_TEXTS = st.one_of(
+    st.floats().map(repr),
+    st.integers().map(str),
+    st.text("0123456789.eE+-_xinfa ", min_size=1, max_size=12),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.one_of(st.none(), NUMBER_TEXTS), max_size=4))
+def test_plain_numbers_are_those_of_their_texts(cells):
+    column = pd.Series(cells, dtype="str")
+    numbers = plain_numbers(column)
+    if numbers is not None:
+        found = read_cells(column)
+        table = np.append(parse_numbers(found.texts, {}), np.nan)
+        np.testing.assert_array_equal(numbers, table[found.codes])
+        np.testing.assert_array_equal(np.signbit(numbers), np.signbit(table[found.codes]))
 
 
 @settings(deadline=None, max_examples=50)

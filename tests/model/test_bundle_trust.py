@@ -183,6 +183,7 @@ ENGINE = Evil()
         ("while True: pass", "was stopped after 3 CPU seconds"),
         ("time.sleep(1000)", "had not ended after 6 s"),
         ("b = [bytes(1 << 20) for i in range(1 << 12)]", "takes more memory"),
+        ("b = [b'x' * (1 << 20) for i in range(1000)]; time.sleep(60)", "takes more memory"),
         ("raise KeyboardInterrupt", "crashed"),
         ("1 / 0", "does not have the expected form: ZeroDivisionError"),
         ("f = open('x.bin', 'wb'); f.write(b'1'); f.flush()", "Cannot read.*File too large"),
@@ -207,6 +208,16 @@ def test_whatever_native_code_does_is_a_bundle_error(bundle, tmp_path, monkeypat
         load_bundle(bundle)
     assert known_as(read_manifest(bundle).digest) is None
     assert not (tmp_path / "x.bin").exists() or not (tmp_path / "x.bin").stat().st_size
+
+
+@needs_bounds
+@pytest.mark.parametrize("megabytes", [500, 1200, 1600])
+def test_address_space_that_a_library_only_reserves_is_no_use_of_memory(
+    bundle, monkeypatch, megabytes
+):
+    """CatBoost reserves a gigabyte where it may, and must not take it from everybody else."""
+    monkeypatch.setattr(apart, "_MEMORY", megabytes << 20)
+    assert load_bundle(bundle).members[0].engine == "catboost"
 
 
 def test_without_a_process_it_is_said_how_to_go_on(bundle, monkeypatch):

@@ -66,6 +66,8 @@ def test_smearing_with_huge_residuals_is_finite() -> None:
     [
         Link("logit", 0.7),
         Link("softmax", 1.2),
+        Link("logit", 0.9, intercept=-0.3),
+        Link("logit", knots=((-2.0, -1.5), (0.0, 0.25), (3.0, 2.0))),
         Link("identity"),
         Link("log1p", shifts=(0.1,)),
         Link("yeo-johnson", power=0.25, shifts=(-0.5, 0.0, 0.7)),
@@ -85,6 +87,17 @@ def test_json_round_trip(link: Link) -> None:
         ({"kind": "identity", "power": 0.5}, "a link of kind 'identity' has no power"),
         ({"kind": "identity", "shifts": [1.0]}, "a link of kind 'identity' has no shifts"),
         ({"kind": "log1p", "shifts": [float("inf")]}, "few finite numbers"),
+        ({"kind": "logit", "temperature": 0.0}, "temperature of a link is 0, not above 0"),
+        ({"kind": "logit", "temperature": -1.0}, "not above 0"),
+        ({"kind": "softmax", "temperature": float("nan")}, "not above 0"),
+        ({"kind": "logit", "intercept": float("inf")}, "intercept of a link is inf"),
+        ({"kind": "softmax", "intercept": 0.5}, "has no intercept and no knots"),
+        ({"kind": "identity", "knots": [[0, 0], [1, 1]]}, "has no intercept and no knots"),
+        ({"kind": "logit", "knots": [[0, 0]]}, "2 to 100 finite pairs"),
+        ({"kind": "logit", "knots": [[i, i] for i in range(101)]}, "2 to 100 finite pairs"),
+        ({"kind": "logit", "knots": [[0, 0], [1, float("nan")]]}, "2 to 100 finite pairs"),
+        ({"kind": "logit", "knots": [[0, 0], [0, 1]]}, "do not rise"),
+        ({"kind": "logit", "knots": [[0, 0], [1, -1]]}, "do not rise"),
         ({"kind": "log1p", "shifts": [0.0] * (MAX_SHIFTS + 1)}, "few finite numbers"),
     ],
 )
@@ -100,3 +113,29 @@ def test_yeo_johnson_without_a_power_is_refused() -> None:
 
 def test_a_target_beyond_the_squares_of_floats_has_a_power():
     assert 0.0 <= best_power(np.array([1e300, 1.0, 2.0])) <= 2.0
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.floats(-50, 50, width=16), min_size=2, max_size=30, unique=True),
+    st.floats(0.3, 3.0),
+    st.floats(-2.0, 2.0),
+)
+def test_calibration_keeps_the_order(margins: list[float], slope: float, shift: float) -> None:
+    plain = column(np.sort(np.array(margins)))
+    for link in (
+        Link("logit", 0.7, intercept=1.0),
+        Link("logit", knots=((-2.0, -1.5), (0.0, -1.49), (3.0, 40.0))),
+    ):
+        moved = link.stretched(slope, shift).calibrated(plain)
+        assert (np.diff(moved[:, 0]) > 0).all()
+        inside = np.abs(plain[:, 0]) < 2.0
+        wanted = slope * link.calibrated(plain) + shift
+        assert moved[inside, 0] == pytest.approx(wanted[inside, 0], abs=1e-9)
+
+
+def test_links_of_older_bundles_are_read() -> None:
+    link = Link.from_json({"kind": "logit", "temperature": 1.1})
+    assert link == Link("logit", 1.1)
+    assert link.calibrates
+    assert not Link("logit").calibrates

@@ -12,7 +12,7 @@ from automl.metrics._lookup import get_metric
 from automl.model.link import Link
 from automl.search.blend import Limits, blended, greedy_blend, names_by_loss, row_sample
 from automl.search.scoring import Scorer
-from automl.search.select import choose, golden_section, with_temperature
+from automl.search.select import choose
 from automl.search.store import RunData
 from automl.search.trial import Trial
 from automl.task import Objective
@@ -86,11 +86,6 @@ def test_row_sample_is_all_rows_or_sorted_random_ones() -> None:
     assert len(np.unique(rows)) == 50
     assert (np.diff(rows) > 0).all()
     assert np.array_equal(rows, row_sample(1000, 50, 3))
-
-
-def test_golden_section_finds_the_minimum() -> None:
-    assert golden_section(lambda x: (x - 0.3) ** 2, -1.5, 1.5) == pytest.approx(0.3, abs=1e-3)
-    assert golden_section(lambda x: x, -1.5, 1.5) == pytest.approx(-1.5, abs=1e-3)
 
 
 # -- choosing what ships ------------------------------------------------------------------------
@@ -186,28 +181,6 @@ def test_single_ships_the_best_trial_within_the_limits(
     assert dict(choice.weights) == {ships: 1.0}
     assert choice.link == scorer.link
     assert choice.score_crossfitted is None
-
-
-@pytest.mark.parametrize("objective", [Objective.LOGISTIC, Objective.SOFTMAX])
-@pytest.mark.parametrize("factor", [0.5, 3.0])
-def test_temperature_undoes_a_scaled_margin(objective: Objective, factor: float) -> None:
-    data = make_data(objective, n=2000)
-    scorer = make_scorer(data, "log_loss")
-    rng = np.random.default_rng(0)
-    margin = rng.normal(scale=1.5, size=(2000, data.n_outputs))
-    # Targets drawn from the margin's own probabilities: the right temperature is 1.
-    proba = scorer.link.probabilities(margin)
-    y = (rng.random(2000)[:, None] > proba.cumsum(axis=1)).sum(axis=1).astype(np.float64)
-    scorer._y = y
-    link = with_temperature(scorer.link, scorer, margin * factor)
-    assert link.temperature == pytest.approx(factor, rel=0.15)
-    assert with_temperature(scorer.link, scorer, margin).temperature == pytest.approx(1.0, rel=0.1)
-
-
-def test_regression_has_no_temperature() -> None:
-    data = make_data(Objective.SQUARED)
-    scorer = make_scorer(data)
-    assert with_temperature(scorer.link, scorer, np.zeros((60, 1))) == scorer.link
 
 
 def test_crossfitted_score_counts_outliers_as_they_are(tmp_path: Path) -> None:

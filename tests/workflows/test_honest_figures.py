@@ -19,6 +19,7 @@ from automl.model.manifest import write_manifest
 from automl.search.honest import Corrected
 from automl.workflows import honest
 from automl.workflows.evaluate import bootstrap_interval
+from automl.workflows.report import report
 from automl.workflows.result import FitResult
 
 QUICK = {"engines": ("lightgbm",), "trials": 2, "folds": 3, "in_process": True}
@@ -59,6 +60,43 @@ def test_the_result_the_record_and_show_agree(
     assert f"corrected      {found['score']:.6g} (" in capsys.readouterr().out
     assert main(["show", str(result.path), "decisions"]) == 0
     assert "90% " in capsys.readouterr().out
+
+
+def test_the_report_measures_as_the_metrics_do(fitted: tuple[str, FitResult]) -> None:
+    kind, result = fitted
+    metrics = json.loads((result.path / "metrics.json").read_text(encoding="utf-8"))
+    report = json.loads((result.path / "report.json").read_text(encoding="utf-8"))
+    found = report["performance"]
+    assert found["rows"] == 900
+    if kind == "regression":
+        coverage = found["regression"]["coverage"]
+        assert coverage["covered"] == pytest.approx(metrics["intervals"]["coverage"]["0.9"], 1e-4)
+        width = metrics["intervals"]["mean_width"]["0.9"]
+        assert coverage["width"] == pytest.approx(width, 1e-4)
+        assert len(found["regression"]["deciles"]) == 10
+    else:
+        cells = np.array(found["multiclass"]["confusion"]["cells"])
+        scores = {one["name"]: one["score"] for one in found["metrics"]}
+        assert np.trace(cells) / cells.sum() == pytest.approx(scores["accuracy"], abs=1e-5)
+        assert found["multiclass"]["confusion"]["labels"] == list(load_bundle(result.path).classes)
+
+
+def test_a_report_on_new_rows_covers_as_the_model_does(
+    fitted: tuple[str, FitResult], tmp_path: Path
+) -> None:
+    kind, result = fitted
+    new = table(kind, 700, seed=2)
+    new.loc[:49, "y"] = None  # rows without a target shift the others
+    new.to_csv(tmp_path / "new.csv", index=False)
+    found = report(result.path, tmp_path / "new.csv", tmp_path / "page.html")
+    facts = found.facts["performance"]
+    assert facts["rows"] == 650
+    assert not facts["out_of_fold"]
+    assert "rows of new data" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    if kind == "regression":
+        low, high = load_bundle(result.path).interval(new[50:], 0.9)
+        inside = ((new["y"][50:] >= low) & (new["y"][50:] <= high)).mean()
+        assert facts["regression"]["coverage"]["covered"] == pytest.approx(inside, 1e-4)
 
 
 def test_predict_adds_intervals_or_sets_that_cover(

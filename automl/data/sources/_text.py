@@ -33,7 +33,7 @@ _UTF8_LETTER = re.compile(
 )
 # In Western text that is not UTF-8, one letter beyond ASCII in so many may look like UTF-8.
 _CHANCE = 20
-_TAIL = 64  # characters kept from the end of the text
+_TAIL = 256  # bytes kept from the end of the text
 _UTF8 = ("utf-8", "utf-8-sig", "ascii")
 _WITHOUT_BOM = {"utf-8": "utf-8-sig"}
 # Text that is not in a file as UTF-8 is kept in memory up to this size.
@@ -44,7 +44,7 @@ _MEMORY_BYTES = 64 * 1024 * 1024
 class Text:
     """A file that is known to be text in `encoding`.
 
-    encoding: a codec that also removes the byte order mark.  tail: the last 64 characters.
+    encoding: a codec that also removes the byte order mark.  tail: the last characters.
     quotes: the quote characters (of " and ') that occur anywhere.
     """
 
@@ -212,7 +212,7 @@ def _as_western(origin: Origin, wrong: _Undecodable) -> Text:
 def _decoded(origin: Origin, encoding: str) -> Text:
     """One pass over the whole file that proves the encoding; raises _Undecodable, DataError."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    line, tail, quotes, ended = 1, "", set[str](), False
+    line, tail, quotes, ended = 1, b"", set[str](), False
     with origin.open() as stream:
         while not ended:
             block = stream.read(_BLOCK_BYTES)
@@ -224,23 +224,27 @@ def _decoded(origin: Origin, encoding: str) -> Text:
                 found = error.object[error.start : error.start + 4]
                 raise _Undecodable(origin, encoding, line, found) from None
             if encoding not in _UTF8:
-                _refuse_surrogates(origin, text, line)
-            if "\0" in text:
-                line += text[: text.index("\0")].count("\n")
+                block = _as_utf8(origin, text, line)
+            if b"\0" in block:  # bytes are searched faster than text
+                line += block[: block.index(b"\0")].count(b"\n")
                 raise DataError(
                     f"{origin.name} has a NUL character in line {line}, so it is no text table.",
                     hint="Name the encoding (--encoding utf-16?), or clean the file.",
                 )
-            quotes.update(mark for mark in "\"'" if mark in text)
-            line += text.count("\n")
-            tail = (tail + text)[-_TAIL:] if len(text) < _TAIL else text[-_TAIL:]
-    return Text(origin, encoding, tail, frozenset(quotes))
+            quotes.update(mark for mark in "\"'" if mark.encode() in block)
+            line += block.count(b"\n")
+            tail = (tail + block)[-_TAIL:]
+    end = tail.decode("utf-8", "ignore").removeprefix("\ufeff")  # its first letter may be cut
+    return Text(origin, encoding, end, frozenset(quotes))
 
 
-def _refuse_surrogates(origin: Origin, text: str, line: int) -> None:
-    """Some codecs, such as UTF-7, let halves of a pair pass, which no other text can hold."""
+def _as_utf8(origin: Origin, text: str, line: int) -> bytes:
+    """`text`, which begins in this line, as UTF-8.
+
+    Some codecs, such as UTF-7, let halves of a pair pass, which no other text can hold.
+    """
     try:
-        text.encode("utf-8")
+        return text.encode("utf-8")
     except UnicodeEncodeError as error:
         line += text[: error.start].count("\n")
         raise DataError(

@@ -22,7 +22,7 @@ from automl.data.sources.base import Piece, Request
 from automl.errors import ConfigError, DataError
 
 # A row has to fit into a block, so larger ones are tried for larger rows.
-_BLOCKS = (1 << 22, 1 << 25, 1 << 28)
+_BLOCKS = (1 << 20, 1 << 24, 1 << 28)
 
 
 class Delimited:

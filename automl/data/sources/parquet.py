@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import parquet
 
 from automl.data.sources._arrow_types import refuse_empty, to_piece
 from automl.data.sources._origin import Origin
@@ -39,6 +38,8 @@ SOURCE = Parquet()
 
 @contextmanager
 def _opened(origin: Origin) -> Iterator[Any]:
+    from pyarrow import parquet  # takes longer than a small CSV does
+
     try:
         with origin.open_seekable() as stream, parquet.ParquetFile(stream) as file:
             refuse_empty(file.metadata.num_rows, file.metadata.num_columns, origin.name)

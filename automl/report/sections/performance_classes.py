@@ -41,7 +41,8 @@ def _confusion(facts: Facts) -> str:
     )
     body = (
         '<div class="tall"><div class="wide" tabindex="0" role="region" aria-label="Confusion '
-        f'matrix"><table class="who{few}"><thead><tr><th></th>{head}</tr></thead>'
+        f'matrix"><table class="who{few}"><thead><tr><th scope=col class=corner>is ↓ taken for →'
+        f"</th>{head}</tr></thead>"
         f"<tbody>{lines}</tbody></table></div></div>"
     )
     return card("Confusion matrix", hint, body)

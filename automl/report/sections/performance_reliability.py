@@ -30,7 +30,7 @@ def reliability_card(facts: Facts, name: str) -> str:
 
 def _verdict(facts: Facts) -> str:
     ece, chance = facts["ece"], facts["by_chance"]
-    said = f"Off by {100 * ece:.2g} points on average (ECE in 15 bins); "
+    said = f"Off by {100 * ece:#.2g} points on average (ECE in 15 bins); "
     if ece <= chance:
-        return said + f"chance alone makes up to {100 * chance:.2g}: no sign of miscalibration."
-    return said + f"chance alone makes at most {100 * chance:.2g}: more than chance."
+        return said + f"chance alone makes up to {100 * chance:#.2g}: no sign of miscalibration."
+    return said + f"chance alone makes at most {100 * chance:#.2g}: more than chance."

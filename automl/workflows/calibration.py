@@ -1,0 +1,120 @@
+"""The calibration of what ships: what the bag of the folds' models gains, and what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.ledger import Ledger
+from automl.model.bundle import MemberFiles
+from automl.search.blend import row_sample
+from automl.search.calibrate import bag_line
+from automl.search.select import Choice
+from automl.search.ship import GRACE
+from automl.workflows.aside import predictor_of
+
+if TYPE_CHECKING:
+    from automl.workflows.finish import Finish
+
+# Training rows on which the models of the folds are compared, and a bound on their margins.
+_ROWS = 2000
+_NUMBERS = 200_000
+_LEAST_ROWS = 50
+_SHARE = 0.4  # of the seconds that are left, under a clock; the rest is for SHAP values
+_SMALL = 0.002  # of a slope or a shift: no probability changes visibly
+
+
+def tell_calibration(choice: Choice, ledger: Ledger) -> None:
+    """Write into the ledger which calibration was chosen, and what it bought."""
+    link, found = choice.link, choice.calibration
+    if found is None:
+        return
+    names = ", ".join(name for name in found.tried if name != "none")
+    before, after = found.before, found.after
+    if found.method == "none":
+        ledger.add(
+            "calibration",
+            f"probabilities stay as they are: expected calibration error {before.ece:.4f}",
+            f"none of {names} lowers the log loss beyond noise on rows that it was not fitted on",
+        )
+        return
+    how = {
+        "temperature": f"temperature {link.temperature:.3f}",
+        "shift": f"intercept {link.intercept:+.3f}",
+        "platt": f"slope {1 / link.temperature:.3f} and intercept {link.intercept:+.3f} (Platt)",
+        "isotonic": f"an isotonic curve of {len(link.knots)} knots",
+    }[found.method]
+    ledger.add(
+        "calibration",
+        f"probabilities calibrated with {how}",
+        f"on rows that it was not fitted on, log loss {before.log_loss:.5f} to "
+        f"{after.log_loss:.5f}, expected calibration error {before.ece:.4f} to {after.ece:.4f}",
+    )
+
+
+def bag_calibrated(finish: Finish, choice: Choice, members: Sequence[MemberFiles]) -> Choice:
+    """`choice` with the link of what ships, where that is a bag of the models of the folds.
+
+    Out of fold a row has the margin of one model, what ships has the mean of all of them, which
+    is less noisy. As it is where one model ships, and where there is no time.
+    """
+    scorer = finish.race.scorer
+    bagged = len(scorer.splits) == len(members[0].boosters) > 1
+    if choice.calibration is None or not bagged:
+        return choice
+    started = finish.plan.budget.spent()
+    n_rows = _n_rows(finish, choice)
+    if n_rows < _LEAST_ROWS:
+        finish.ledger.add(
+            "calibration",
+            "probabilities are calibrated as those of one fold's model, not of the bag",
+            "no time was left to compare the models",
+        )
+        return choice
+    n_models = len(scorer.splits)
+    taken = np.arange(len(scorer.rows))[row_sample(len(scorer.rows), n_rows, finish.config.seed)]
+    rows = scorer.rows[taken]
+    matrix = finish.data.cells(finish.run.store, rows)
+    whole = predictor_of(finish, choice, members)
+    models = [
+        replace(
+            whole,
+            members=tuple(replace(m, boosters=m.boosters[k : k + 1]) for m in whole.members),
+        ).margin_of(matrix)
+        for k in range(n_models)
+    ]
+    unseen = np.stack([np.isin(rows, split.valid) for split in scorer.splits])
+    slope, shift = bag_line(choice.link, choice.pooled[taken], np.stack(models), unseen)
+    if abs(slope - 1.0) < _SMALL and abs(shift) < _SMALL:
+        return choice
+    moved = f" and {shift:+.3f}" if shift else ""
+    limited = finish.race.rules.reads_clock or finish.race.ended_by_clock
+    finish.ledger.add(
+        "calibration",
+        f"margins of what ships count {slope:.3f} times{moved}",
+        f"the mean of {n_models} models has less noise than the one model that a row is scored "
+        f"with; estimated from how they differ on {len(rows):,} rows",
+        seconds=finish.plan.budget.spent() - started if limited else None,
+    )
+    return replace(choice, shipped=choice.link.stretched(slope, shift))
+
+
+def _n_rows(finish: Finish, choice: Choice) -> int:
+    """Rows on which there is time to compare the models of the folds."""
+    scorer, plan = finish.race.scorer, finish.plan
+    wanted = min(
+        _ROWS, max(_NUMBERS // (len(scorer.splits) * finish.data.n_outputs), 2 * _LEAST_ROWS)
+    )
+    wanted = min(wanted, len(scorer.rows))
+    if not plan.budget.limited or not (
+        finish.race.rules.reads_clock or finish.race.ended_by_clock
+    ):
+        return wanted
+    spare = plan.budget.left() - plan.end_seconds() - GRACE
+    # Each row was predicted by one model of each trial.
+    trials = [trial for trial in finish.race.done if trial.name in choice.weights]
+    each = sum(trial.predict_seconds for trial in trials) / len(scorer.rows)
+    return int(min(wanted, max(_SHARE * spare, 0.0) / max(each * len(scorer.splits), 1e-9)))
