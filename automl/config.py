@@ -19,6 +19,7 @@ from automl.forms import (
     PATH,
     SAMPLE,
     SHARE,
+    SHARES,
     SIZE,
     TEXT,
     TIME_LIMIT,
@@ -90,6 +91,9 @@ class FitConfig:
         metavar="NAME",
         shown="by task",
     )
+    quantiles: tuple[float, ...] | None = _option(
+        None, SHARES, _MAIN, "Predict this quantile, as 0.9, by --metric quantile", metavar="LEVEL"
+    )
     time_budget: float | None = _option(
         300.0,
         TIME_LIMIT,
@@ -132,6 +136,9 @@ class FitConfig:
         (), words(split=False), _COLUMNS, "Leave this column out", metavar="COLUMN"
     )
     drop_pii: bool = _option(False, FLAG, _COLUMNS, "Leave out columns with personal data")
+    hash_pii: bool = _option(
+        False, FLAG, _COLUMNS, "Use personal data as keyed hashes, or leave them out"
+    )
     sensitive: tuple[str, ...] = _option(
         (), words(split=False), _COLUMNS, "Audit fairness by this column", metavar="COLUMN"
     )
@@ -262,6 +269,11 @@ class FitConfig:
             object.__setattr__(self, item.name, value)
         _check_together(self)
 
+    @property
+    def score(self) -> str | None:
+        """The name of the metric with the level of --quantiles; None = that of the task."""
+        return self.metric if self.quantiles is None else f"quantile@{self.quantiles[0]:g}"
+
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON types; `from_json` of it is equal."""
         plain = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -351,6 +363,12 @@ def _check_together(config: FitConfig) -> None:
             f"--folds {config.folds} and --holdout {config.holdout:g} exclude each other.",
             hint="Keep one: folds cross-validate, a holdout validates once.",
         )
+    _check_quantiles(config)
+    if config.drop_pii and config.hash_pii:
+        raise ConfigError(
+            "--drop-pii and --hash-pii exclude each other.",
+            hint="Keep one: --hash-pii leaves out what it cannot hash.",
+        )
     if config.class_weight == "balanced" and config.task == Task.REGRESSION:
         raise ConfigError(
             "--class-weight balanced needs classes, but --task is regression.",
@@ -368,6 +386,22 @@ def _check_together(config: FitConfig) -> None:
             hint="Name their column with --sensitive COLUMN.",
         )
     _check_roles(config)
+
+
+def _check_quantiles(config: FitConfig) -> None:
+    if config.quantiles is None:
+        return
+    if config.metric is not None and config.metric.strip().lower() != "quantile":
+        raise ConfigError(
+            f"--quantiles and --metric {config.metric} exclude each other.",
+            hint="Pass --metric quantile, or leave --metric out.",
+        )
+    if len(config.quantiles) > 1:
+        levels = ", ".join(f"{level:g}" for level in config.quantiles)
+        raise ConfigError(
+            f"--quantiles names {len(config.quantiles)} levels ({levels}), but a bundle has one.",
+            hint="Fit a bundle for each level, or use `automl predict --interval`.",
+        )
 
 
 def _check_roles(config: FitConfig) -> None:

@@ -136,6 +136,14 @@ def _read_share(value: Any) -> float:
     return share
 
 
+def _read_shares(value: Any) -> tuple[float, ...]:
+    given = value if isinstance(value, list | tuple) else [value]
+    parts = [part for one in given for part in (one.split(",") if isinstance(one, str) else [one])]
+    if not parts:
+        raise ValueError
+    return tuple(sorted({_read_share(part) for part in parts}))
+
+
 def _read_delimiter(value: Any) -> str:
     named = {"tab": "\t", r"\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "pipe": "|"}
     text = named.get(value, value) if isinstance(value, str) else ""
@@ -232,5 +240,11 @@ TIME_LIMIT = Form(
 SIZE = Form("a size of at least a megabyte like 1500M or 8G", _read_size, (int, str))
 SAMPLE = Form("a number of rows above 1 or a share between 0 and 1", _read_sample, (int, float))
 SHARE = Form("a share between 0 and 1", _read_share, (int, float))
+SHARES = Form(
+    "shares between 0 and 1 like 0.1,0.5,0.9",
+    _read_shares,
+    (list, tuple, str, int, float),
+    many=True,
+)
 DELIMITER = Form("one character, or the word tab", _read_delimiter, (str,))
 ENCODING = Form("a text encoding such as utf-8 or cp1252", _read_encoding, (str,))

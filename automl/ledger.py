@@ -35,6 +35,7 @@ class BoardRow:
     folds_done: int
     n_folds: int
     weight: float = 0.0  # in the blend
+    within_noise: bool | None = None  # of the best score; None = not known
 
 
 @dataclass(frozen=True)

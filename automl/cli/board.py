@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # Lines of the live leaderboard, beside heading, blend and progress.
 _BOARD_LINES = 10
-_BOARD_FRAME = 9
+_BOARD_FRAME = 10
+_NOISE = "~"  # marks a score that chance may have put below the best
 # Columns of a terminal from which engine, recipe, time and weight are shown.
 _WIDE = 76
 
@@ -45,6 +46,8 @@ def drawn(board: Board, height: int, width: int, *, ended: bool = False) -> Rend
     n_lines = min(_BOARD_LINES, max(height - _BOARD_FRAME, 3))
     rows = ranked(board)
     parts: list[RenderableType] = [_table(board, rows[:n_lines], wide=width >= _WIDE)]
+    if _marked(rows[:n_lines]):
+        parts.append(Text(f"  {_NOISE} within noise of the best", "dim", no_wrap=True))
     if len(rows) > n_lines:
         parts.append(Text(f"  … {len(rows) - n_lines} more", "dim"))
     if board.blend_score is not None:
@@ -70,18 +73,25 @@ def _table(board: Board, rows: Sequence[BoardRow], *, wide: bool) -> RenderableT
     for name in [*names, *(["time", "weight"] if wide else []), "state"]:
         flush = name in ("#", metric, "folds", "time", "weight")
         table.add_column(Text(name), justify="right" if flush else "left", no_wrap=True)
+    marked = _marked(rows)
     for rank, row in enumerate(rows, start=1):
         # Text, not str: brackets in a name are no markup.
-        cells = [Text(text) for text in _cells(rank, row, wide)]
+        cells = [Text(text) for text in _cells(rank, row, wide, marked)]
         table.add_row(*cells, style=_STYLES.get(row.state, ""))
     return table
 
 
-def _cells(rank: int, row: BoardRow, wide: bool) -> list[str]:
+def _marked(rows: Sequence[BoardRow]) -> bool:
+    """Whether one beside the best is within noise of it."""
+    return any(row.within_noise for row in rows[1:])
+
+
+def _cells(rank: int, row: BoardRow, wide: bool, marked: bool) -> list[str]:
     middle = [clean(row.engine), clean(row.recipe)] if wide else []
     end = [duration(row.seconds), f"{row.weight:.2f}" if row.weight else ""] if wide else []
     folds = f"{row.folds_done}/{row.n_folds}"
-    score = score_text(row.score, row.spread)
+    mark = f" {_NOISE}" if row.within_noise and rank > 1 else "  "
+    score = score_text(row.score, row.spread) + (mark if marked else "")
     return [str(rank), clean(row.name), *middle, score, folds, *end, clean(row.state)]
 
 

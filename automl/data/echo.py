@@ -5,7 +5,8 @@ table repeats itself, so will new data: by Good and Turing (Good, The population
 species and the estimation of population parameters, 1953) a new row repeats a known one with a
 probability of 1 - (rows without a copy) / (all rows). A model that is chosen for new rows alone
 is then more cautious than it should be. So choices (tree counts, pruning, blend, calibration)
-count rows of both kinds in that proportion; scores that are reported never do.
+count rows of both kinds in that proportion, and so does the headline, which says how much of it
+that is; the scores of folds and candidates never do.
 """
 
 from __future__ import annotations

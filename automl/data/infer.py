@@ -13,7 +13,7 @@ import pandas as pd
 
 from automl.data.cells import Cells, Floats, read_cells
 from automl.data.kinds import SET_BY_USER, boolean_levels, find_kind, forced_kind
-from automl.data.parse import Parsed, distinct_levels, parse_cells
+from automl.data.parse import Parsed, column_levels, parse_cells
 from automl.data.schema import Column, Drop, Kind, ParsedTable, Schema
 from automl.errors import ConfigError, DataError, did_you_mean
 
@@ -33,12 +33,14 @@ def infer_schema(
     drop: Collection[str] = (),
     roles: Collection[str] = (),
     monotone: Mapping[str, int] = _NO_MONOTONE,
+    hash_keys: Mapping[str, str] = _NO_KINDS,
 ) -> tuple[Schema, ParsedTable]:
     """The schema of `frame` (without its target), and the typed cells of its used columns.
 
     headers: text in the file by unique column name.  kinds: kind, "identifier" or "drop" by name,
     over what the cells show.  drop, roles: columns that do not enter the model.
-    monotone: -1, 0 or +1 by name of a numeric, boolean or datetime column.
+    monotone: -1, 0 or +1 by name of a numeric, boolean or datetime column.  hash_keys: of columns
+    that become categorical and whose levels are keyed hashes.
     Raises ConfigError for unknown names and kinds, DataError for repeated column names, for a
     forced kind that no cell has, and when no column is left to learn from.
     """
@@ -55,6 +57,8 @@ def infer_schema(
         asked = Column(
             name, Kind.CATEGORICAL, "text", "", header=header, monotone=monotone.get(name, 0)
         )
+        if name in hash_keys and word != "drop":
+            word, asked = Kind.CATEGORICAL.value, replace(asked, hash_key=hash_keys[name])
         if word == "drop":
             columns.append(replace(asked, drop=Drop.USER, reason="dropped on request"))
             continue
@@ -120,7 +124,7 @@ def _with_levels(column: Column, cells: Cells) -> Column:
         return replace(column, levels=boolean_levels(cells))
     if column.kind is not Kind.CATEGORICAL:
         return column
-    codes, texts = distinct_levels(cells, column.source)
+    codes, texts = column_levels(cells, column)
     rows = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
     ordered = sorted(zip(texts, rows, strict=True), key=lambda level: (-level[1], level[0]))
     levels = tuple(text for text, _ in ordered)

@@ -23,6 +23,7 @@ from automl.data.cells import (
     text_array,
 )
 from automl.data.dates import parse_date_cells, parse_dates
+from automl.data.hashing import hashed
 from automl.data.numbers import parse_number_cells, parse_numbers, wrong_texts
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.errors import ConfigError, DataError, did_you_mean
@@ -134,6 +135,12 @@ def parse_cells(cells: Cells, column: Column) -> Parsed:
     return Parsed(pd.Series(padded[codes], dtype="str"), none_bad)
 
 
+def column_levels(cells: Cells, column: Column) -> tuple[Codes, Texts]:
+    """(codes, texts) of `cells`, each text as the schema spells that level of `column`."""
+    codes, texts = distinct_levels(cells, column.source)
+    return codes, hashed(texts, column.hash_key) if column.hash_key else texts
+
+
 def distinct_levels(cells: Cells, source: str) -> tuple[Codes, Texts]:
     """(codes, texts) of `cells`, each text as a column of this source writes its levels.
 
@@ -164,10 +171,11 @@ def _replaced(texts: Texts, values: Floats, names: Sequence[str]) -> Texts:
 
 
 def _parse_levels(cells: Cells, column: Column) -> NDArray[np.int32]:
-    codes, texts = distinct_levels(cells, column.source)
+    codes, texts = column_levels(cells, column)
     known = column.level_codes
     found = np.array([known.get(text, MISSING) for text in texts.tolist()], dtype=np.intp)
-    if column.source == "text" and cells.source == "number" and (found < 0).any():
+    by_number = column.source == "text" and cells.source == "number" and not column.hash_key
+    if by_number and (found < 0).any():
         # Codes that lost their zeros on the way: the number 123 is the level '00123' or '123.0'.
         meant = _levels_by_number(column.levels)
         for i in np.flatnonzero(found < 0):

@@ -51,6 +51,7 @@ class Column:
     formats: how cells are parsed: datetime formats, or for numbers the decimal mark, thousands
         mark, prefixes and suffixes that were found ({"decimal": ",", …}).
     monotone: direction asked for by the user, -1, 0 or +1.
+    hash_key: of a categorical column of personal data, whose levels are keyed hashes; else "".
     """
 
     name: str
@@ -68,6 +69,7 @@ class Column:
     bins: tuple[float, ...] = ()
     formats: Mapping[str, Any] = field(default_factory=dict)
     monotone: int = 0
+    hash_key: str = ""
 
     @property
     def used(self) -> bool:

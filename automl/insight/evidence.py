@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,8 @@ class Evidence:
     explained, explanation: positions in `rows` of the rows that are explained, a part of
         `sample`, and their contributions by models that have not seen them; None without.
     bounds: intervals of all rows that owe nothing to these rows; None without, and for classes.
+    predict: what the model that ships says of other cells, as `prediction` has it; None where
+        there is no time to ask it.
     """
 
     task: Task
@@ -68,6 +70,7 @@ class Evidence:
     bounds: Bounds | None = None
     groups: tuple[Groups, ...] = ()
     parity: Mapping[str, Any] | None = None
+    predict: Callable[[ParsedTable], Floats] | None = None
 
     @property
     def codes(self) -> NDArray[np.intp]:

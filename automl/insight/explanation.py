@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from automl.data.cells import read_cells
 from automl.data.personal import find_personal
-from automl.data.schema import Kind, ParsedTable
+from automl.data.schema import Kind
 from automl.insight.contributions import (
     OTHER_BINS,
     bins_of,
@@ -29,7 +29,6 @@ from automl.task import Task
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
-Predict = Callable[[ParsedTable], Floats]
 
 _BARS = 20  # columns of the importance
 _SWARM_COLUMNS, _SWARM_ROWS = 10, 220
@@ -40,11 +39,10 @@ _TABLE_CLASSES, _TABLE_COLUMNS = 60, 10
 _MASKED_KINDS = (Kind.TEXT,)  # free text may hold anything
 
 
-def facts(evidence: Evidence, *, predict: Predict | None = None, seed: int = 0) -> Facts:
+def facts(evidence: Evidence, seed: int = 0) -> Facts:
     """What the page shows of the explanation; empty where no row is explained.
 
-    predict: (n, k) margins or (n,) predictions of rows with changed cells, for partial dependence;
-    None leaves it out.  seed: of the rows that are drawn.
+    seed: of the rows that are drawn. Partial dependence is there where the model can be asked.
     """
     explanation = evidence.explanation
     if explanation is None or not len(explanation.values) or not explanation.columns:
@@ -69,8 +67,10 @@ def facts(evidence: Evidence, *, predict: Predict | None = None, seed: int = 0) 
         "pairs": pairs,
         "rows": told_rows(evidence, explanation, hidden.cell),
     }
-    if predict is not None:
-        found["partial"] = partial_dependence(evidence, order, hidden.column, predict, seed)
+    if evidence.predict is not None:
+        found["partial"] = partial_dependence(
+            evidence, order, hidden.column, evidence.predict, seed
+        )
     return found
 
 

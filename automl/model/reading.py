@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl import plugins
-from automl.data.schema import Column, Schema
+from automl.data.hashing import KEY
+from automl.data.schema import Column, Kind, Schema
 from automl.engines.base import Booster, Engine
 from automl.errors import BundleError, ConfigError, DataError
 from automl.features.strict import Fields
@@ -160,6 +161,9 @@ def _check_column(column: Column, fields: Fields) -> None:
     levels = fields.texts("levels")
     fields.integers("counts")
     fields.numbers("bins")
+    key = fields.text("hash_key")
+    if key and not (KEY.fullmatch(key) and column.kind is Kind.CATEGORICAL):
+        raise ValueError("a column has no usable key of its hashes")
     if len(set(levels)) != len(levels):
         raise ValueError("two levels have one name")
     formats = Fields.of(column.formats, f"{fields.where}: 'formats'")

@@ -26,9 +26,14 @@ def draw_plots(
     rows: Sequence[int] = (0,),
     dependence: int = 4,
     max_columns: int = 12,
+    kinds: Sequence[str] = ("beeswarm", "waterfall", "dependence"),
+    numbers: Sequence[int] | None = None,
 ) -> list[Path]:
     """Paths of the PNG files written to `folder`, which is made if need be.
 
+    kinds: those that are drawn.  numbers: what files and titles call the rows of the explanation,
+    if not 0, 1, ….
+    importance.png holds the mean size of the contributions.
     beeswarm.png, or beeswarm_<class index>.png for each class; waterfall_<row>.png for each index
     in `rows`, multiclass for the predicted class; dependence_<rank>.png for the most important
     `dependence` columns, multiclass for the class that they move most. Files of the same name
@@ -43,10 +48,17 @@ def draw_plots(
         )
     folder.mkdir(parents=True, exist_ok=True)
     with _drawing():
-        written = _beeswarms(explanation, folder, max_columns)
-        for row in rows:
-            written.append(_waterfall(explanation, folder, row, max_columns))
-        written.extend(_dependences(explanation, folder, dependence))
+        written = []
+        if "importance" in kinds:
+            written.append(_importance(explanation, folder, max_columns))
+        if "beeswarm" in kinds:
+            written.extend(_beeswarms(explanation, folder, max_columns))
+        if "waterfall" in kinds:
+            names = range(n_rows) if numbers is None else numbers
+            for row in rows:
+                written.append(_waterfall(explanation, folder, row, names[row], max_columns))
+        if "dependence" in kinds:
+            written.extend(_dependences(explanation, folder, dependence))
     return written
 
 
@@ -89,12 +101,27 @@ def _beeswarms(explanation: Explanation, folder: Path, max_columns: int) -> list
     return written
 
 
-def _waterfall(explanation: Explanation, folder: Path, row: int, max_columns: int) -> Path:
+def _importance(explanation: Explanation, folder: Path, max_columns: int) -> Path:
+    """Bars of the mean absolute contributions, the outputs of several classes added up."""
+    import matplotlib.pyplot as plt
+
+    importance = explanation.global_importance()
+    order = importance.order[:max_columns][::-1]
+    with _figure(folder / "importance.png", "Mean size of the contributions") as path:
+        axes = plt.gca()
+        axes.barh(range(len(order)), importance.total[order])
+        axes.set_yticks(range(len(order)), [_plain(explanation.columns[i]) for i in order])
+    return path
+
+
+def _waterfall(
+    explanation: Explanation, folder: Path, row: int, name: int, max_columns: int
+) -> Path:
     import shap
 
     j = 0 if explanation.predicted is None else int(explanation.predicted[row])
-    title = f"Row {row}: {explanation.outputs[j]}"
-    with _figure(folder / f"waterfall_{row}.png", title) as path:
+    title = f"Row {name}: {explanation.outputs[j]}"
+    with _figure(folder / f"waterfall_{name}.png", title) as path:
         shap.plots.waterfall(_shap(explanation, j)[row], max_display=max_columns, show=False)
     return path
 

@@ -79,6 +79,7 @@ class FoldTrainer:
             "lesson": self.lesson,
             "student": self.student,
             "contributions": self.contributions,
+            "margins": self.margins,
         }
         started, cpu, self._native_seconds = time.perf_counter(), time.process_time(), 0.0
         result = tasks[task["kind"]](task)
@@ -219,6 +220,18 @@ class FoldTrainer:
             total[own, :, -1] += item["weight"] * shap[..., -1]
         save_array(Path(task["output"]), total)
         return {"row_seconds": seconds / max(len(rows), 1)}
+
+    def margins(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Weighted margins of some boosters for task["rows"]; task["output"]: (n_rows, k)."""
+        plain = self.data.matrix.take(np.load(task["rows"], allow_pickle=False))
+        total = np.zeros((plain.n_rows, self.data.n_outputs))
+        for item in task["boosters"]:
+            matrix = plain
+            if item["recipe_file"] is not None:
+                matrix = _read_recipe(Path(item["recipe_file"])).transform(plain)
+            total += item["weight"] * self._explained(item["engine"], item["model"]).margin(matrix)
+        save_array(Path(task["output"]), total)
+        return {}
 
     def _explained(self, engine: str, path: str) -> Booster:
         """The booster of a file; loaded once, though it is asked for twice."""

@@ -1,9 +1,16 @@
-"""The score of what ships, corrected for having been chosen: bootstrap bias-corrected CV.
+"""The score that what ships has on new rows: corrected for choosing, averaging and repeats.
 
 Tsamardinos, Greasidou, Borboudakis, Bootstrapping the out-of-sample predictions for efficient and
 accurate cross-validation (Machine Learning, 2018): pick, blend and threshold are repeated on the
 rows of a bootstrap sample, from the out-of-fold predictions that are there already, and scored on
 the rows that it left out. No model is trained again.
+
+Two more things set new rows apart from the out-of-fold rows: they meet the mean of the folds'
+models (`search.averaging`), and some of them repeat rows that the table has (`data.echo`).
+
+The interval is the bootstrap's of the out-of-fold score, a little wider. For models that one row
+more or less hardly changes it is exact as it is, though folds share training rows: Bayle, Bayle,
+Janson, Mackey, Cross-validation confidence intervals for test error (2020).
 """
 
 from __future__ import annotations
@@ -16,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.metrics.base import Metric
+from automl.search.averaging import Averaged
 from automl.search.blend import Limits, blended, names_by_loss, row_sample
 from automl.search.scoring import Scorer
 from automl.search.select import Choice, best_blend
@@ -33,12 +42,24 @@ _FIXED_RESAMPLES = 100
 _FIXED_NUMBERS = 12_000
 _FIXED_ROWS = 3_000
 _LEAST_RESAMPLES = 20
+_LEAST_CHOICES = 5  # a mean needs fewer than an interval
 _LEAST_ROWS = 500
-_PERCENTILES_FROM = 100  # of fewer resamples, the tails are taken from a normal distribution
-_NORMAL_TAIL = 1.959964
+_NO_SPREAD = 1e-12
 # Variance of the score of all rows, in that of the rows that a bootstrap sample leaves out: these
 # are e^-1 of all rows, and are drawn without replacement.
 _NOMINAL = math.exp(-1.0) / (1.0 - math.exp(-1.0))
+_PERCENTILES_FROM = 100  # of fewer resamples, the tails are taken from a normal distribution
+_NORMAL_TAIL = 1.959964
+# Resamples of what ships alone, and rows that they are drawn of: a score with a heavy tail, or of
+# a rare class, is known from as many rows as can be.
+_SPREAD_RESAMPLES = 200
+_SPREAD_ROWS = 20_000
+_SPREAD_NUMBERS = 60_000
+_SPREAD_SHARE = 0.3  # of the seconds
+# Of the bootstrap interval, which does not see that folds share training rows and tree counts.
+# Measured on 180 generated tables of 400 rows, with a blend of models that differ much: the
+# interval as it is held the score of 10,000 new rows on 87 % of them, this wide on 96 %.
+_WIDER = 1.3
 # Blends of a resample: of its best few trials, in fewer rounds than the blend that ships.
 _BLENDED = 6
 _ROUNDS = 10
@@ -49,10 +70,12 @@ _USUAL_EVALUATIONS = 60  # of the loss, to blend so
 class Corrected:
     """A score corrected for choosing, and where it comes from.
 
-    score: that of `Choice.score` less what choosing among `candidates` gained on the rows that
-        chose.  low, high: the percentile interval of the scores of rows left out, widened for
-        training rows that models share.  rows: the resamples were drawn from; where the table has
-        more, distances are scaled.
+    score: expected of new rows drawn like those of the table. That of `Choice.score`, less what
+        choosing among `candidates` gained on the rows that chose, with `averaging` and `repeats`.
+    low, high: its interval.  rows: the resamples of choices were drawn from.
+    averaging: what the mean of the folds' models gains on one of them, or 0.
+    repeats: what is gained by new rows that repeat known ones, or 0; `unseen` is the score
+        without it: that of rows which repeat none.
     """
 
     score: float
@@ -62,6 +85,9 @@ class Corrected:
     resamples: int
     rows: int
     candidates: int
+    averaging: float = 0.0
+    repeats: float = 0.0
+    unseen: float = math.nan
 
 
 class Pool:
@@ -113,38 +139,158 @@ def corrected_score(
     pool: Pool,
     groups: Rows,
     rules: Rules,
+    averages: Averaged | None = None,
 ) -> Corrected | None:
-    """The score of `choice` without what choosing gained, and its interval.
+    """The score of `choice` on new rows, and its interval.
 
     margins: stacked, of its members.  groups: (n,) ids of the table; rows of one id are drawn
-    together.  None where the rows do not define the score, and where `rules.seconds` are too few
-    for 20 resamples.
+    together.  averages: of the models of the folds, where their mean ships.  None where the rows
+    do not define the score, and where `rules.seconds` are too few for five resamples.
     """
-    clocked = math.isfinite(rules.seconds)
-    started = time.perf_counter()
     scorer = scorer.with_link(choice.link)
     chooser = scorer.with_echoes()
-    shipped = chooser.pooled(blended(choice.weights, margins))[pool.sample].astype(np.float32)
+    pooled = chooser.pooled(blended(choice.weights, margins))
+    shipped = pooled[pool.sample].astype(np.float32)
     bag = _Bag(scorer, chooser, pool, shipped, choice.threshold, rules)
-    if clocked:
-        bag.shrink(_affordable(bag, rules.seconds))
+    if math.isfinite(rules.seconds):
+        bag.shrink(_affordable(bag, (1.0 - _SPREAD_SHARE) * rules.seconds))
     else:
         bag.shrink(min(_FIXED_ROWS, max(_FIXED_NUMBERS // shipped.shape[1], _LEAST_ROWS)))
-    units = np.unique(groups[chooser.rows[bag.positions] % scorer.n_rows], return_inverse=True)[1]
+    chosen, best = _resampled(bag, groups[chooser.rows[bag.positions] % scorer.n_rows], rules)
+    if len(chosen) < _LEAST_CHOICES or not math.isfinite(choice.score):
+        return None
+    every = scorer.with_repeats()
+    away = _away(every, pooled, choice.threshold, groups, rules)
+    if len(away) < _LEAST_RESAMPLES:
+        return None
+    scale = math.sqrt(bag.n_scored / len(scorer.rows))
+    unseen = choice.score
+    if away.std() >= _NO_SPREAD:  # else a constant ships, whose score is no luck
+        unseen -= _gained(chosen, best, scorer.metric) * scale
+    ends = _ends(_WIDER * _with_choices(away, chosen, best, scale))
+    averaging, repeats = 0.0, 0.0
+    if len(every.rows) > len(scorer.rows):
+        repeats = every.score(pooled, choice.threshold)
+        repeats -= scorer.score(choice.pooled, choice.threshold)
+    if averages is not None:
+        gain = averages.gain(scorer, choice.pooled, choice.threshold)
+        gain *= len(scorer.rows) / len(every.rows)  # as if it were nothing on rows that repeat
+        averaging = _careful(gain, choice.score, unseen, ends, rules, scorer.metric)
+    score = unseen + averaging + repeats
+    return Corrected(
+        score,
+        *_possible(score, ends, scorer.metric),
+        LEVEL,
+        resamples=len(chosen),
+        rows=bag.n_scored,
+        candidates=len(bag.names),
+        averaging=averaging,
+        repeats=repeats,
+        unseen=unseen + averaging,
+    )
+
+
+def _with_choices(away: Floats, chosen: Floats, best: Floats, scale: float) -> Floats:
+    """Distances of the score of what ships, with what choosing adds to what is not known."""
+    if away.std() < _NO_SPREAD:  # a constant ships: only what else might have does vary
+        return np.asarray((chosen - chosen.mean()) * scale * math.sqrt(_NOMINAL))
+    if len(best) < _LEAST_RESAMPLES or best.std() < _NO_SPREAD:
+        return away
+    return away * max(float(chosen.std()) / float(best.std()), 1.0)
+
+
+def _possible(score: float, ends: tuple[float, float], metric: Metric) -> tuple[float, float]:
+    """The ends of the interval around `score`, not better than perfect."""
+    low, high = score + ends[0], score + ends[1]
+    if metric.higher_is_better:
+        return low, min(high, max(metric.best, score))
+    return max(low, min(metric.best, score)), high
+
+
+def _resampled(bag: _Bag, groups: Rows, rules: Rules) -> tuple[Floats, Floats]:
+    """Scores on rows left out: of choices made again, and of what ships."""
+    started = time.perf_counter()
+    clocked = math.isfinite(rules.seconds)
+    units = np.unique(groups, return_inverse=True)[1]
     rng = np.random.default_rng([rules.seed, 1])
     chosen, best = [], []
-    for _ in range(_MOST_RESAMPLES if clocked else _fixed(rules.resamples, shipped.shape[1])):
-        if clocked and time.perf_counter() - started > rules.seconds:
+    for _ in range(_MOST_RESAMPLES if clocked else _fixed(rules.resamples, bag.n_outputs)):
+        if clocked and time.perf_counter() - started > (1.0 - _SPREAD_SHARE) * rules.seconds:
             break
         again, kept = bag.resample(rng, units)
         if math.isfinite(again) and math.isfinite(kept):
             chosen.append(again)
             best.append(kept)
-    if len(chosen) < _LEAST_RESAMPLES or not math.isfinite(choice.score):
-        return None
-    scale = math.sqrt(bag.n_scored / len(scorer.rows))
-    found = _corrected(choice.score, np.array(chosen), np.array(best), scorer, scale)
-    return Corrected(*found, LEVEL, len(chosen), bag.n_scored, len(bag.names))
+    return np.array(chosen), np.array(best)
+
+
+def _away(
+    scorer: Scorer, pooled: Floats, threshold: float | None, groups: Rows, rules: Rules
+) -> Floats:
+    """Distances of the scores of bootstrap samples of all rows from their mean."""
+    started = time.perf_counter()
+    limit = min(_SPREAD_ROWS, max(_SPREAD_NUMBERS // pooled.shape[1], _LEAST_ROWS))
+    seconds = _SPREAD_SHARE * rules.seconds
+    if math.isfinite(seconds):
+        scorer.score(pooled, threshold)
+        each = time.perf_counter() - started
+        started = time.perf_counter()
+        affordable = seconds / (each * _PERCENTILES_FROM * 1.2) * len(pooled)
+        limit = min(limit, max(int(affordable), _LEAST_ROWS))
+    places = np.arange(len(pooled))[row_sample(len(pooled), limit, rules.seed)]
+    units = np.unique(groups[scorer.rows[places] % scorer.n_rows], return_inverse=True)[1]
+    n_units = int(units.max()) + 1
+    rng = np.random.default_rng([rules.seed, 2])
+    scores: list[float] = []
+    for _ in range(_SPREAD_RESAMPLES):
+        if len(scores) >= _LEAST_RESAMPLES and time.perf_counter() - started > seconds:
+            break
+        times = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)[units]
+        rows = np.repeat(places, times)
+        scores.append(scorer.score(pooled[rows], threshold, rows))
+    known = np.array([score for score in scores if math.isfinite(score)])
+    if not len(known):
+        return known
+    return np.asarray((known - known.mean()) * math.sqrt(len(places) / len(pooled)))
+
+
+def _gained(chosen: Floats, best: Floats, metric: Metric) -> float:
+    """What choosing gained on the rows that chose.
+
+    Choosing on fewer rows does not do better; where it seems to, that is chance.
+    """
+    gained = float((best - chosen).mean())
+    return max(gained, 0.0) if metric.higher_is_better else min(gained, 0.0)
+
+
+def _ends(away: Floats) -> tuple[float, float]:
+    """The percentiles of distances; of few, those of a normal distribution."""
+    if len(away) < _PERCENTILES_FROM:
+        reach = _NORMAL_TAIL * float(away.std(ddof=1))
+        return -reach, reach
+    tail = (1.0 - LEVEL) / 2.0
+    low, high = np.quantile(away, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def _careful(  # noqa: PLR0913 - a gain, and all that bounds it
+    gain: float,
+    score: float,
+    unseen: float,
+    ends: tuple[float, float],
+    rules: Rules,
+    metric: Metric,
+) -> float:
+    """A gain by averaging that is no luck, and not above what is not known anyway.
+
+    Disturbing a lucky score loses its luck. So the gain counts by the share of what `score` saves
+    against the baseline that is sure: at the worse end of the interval.
+    """
+    worse, better = ends if metric.higher_is_better else reversed(ends)
+    lucky, sure = (rules.baseline_loss - metric.loss(one) for one in (score, unseen + worse))
+    share = min(max(sure / lucky, 0.0), 1.0) if lucky > 0 else 0.0
+    size = min(max(-metric.loss(gain), 0.0), abs(better))
+    return share * (size if metric.higher_is_better else -size)
 
 
 def _fixed(resamples: int, n_outputs: int) -> int:
@@ -189,6 +335,10 @@ class _Bag:
         self.positions = self.positions[taken]
         self._shipped = self._shipped[taken]
         self._margins = {name: margin[taken] for name, margin in self._margins.items()}
+
+    @property
+    def n_outputs(self) -> int:
+        return int(self._shipped.shape[1])
 
     @property
     def n_scored(self) -> int:
@@ -237,41 +387,3 @@ class _Bag:
             rounds=_ROUNDS,
         )
         return blend.weights, chooser.threshold(blended(blend.weights, pools), rows)
-
-
-def _corrected(
-    score: float, chosen: Floats, best: Floats, scorer: Scorer, scale: float
-) -> tuple[float, float, float]:
-    """(score, low, high) from scores on rows left out: of choices made again, and of what ships.
-
-    scale: sqrt(rows drawn of / all rows): what choosing gains and the width both fall so.
-    """
-    metric = scorer.metric
-    gained = float((best - chosen).mean()) * scale
-    # Choosing on fewer rows does not do better; where it seems to, that is chance.
-    gained = max(gained, 0.0) if metric.higher_is_better else min(gained, 0.0)
-    centre = score - gained
-    away = (chosen - chosen.mean()) * scale * _shared_training(scorer)
-    if len(chosen) < _PERCENTILES_FROM:
-        reach = _NORMAL_TAIL * float(away.std(ddof=1))
-        low, high = centre - reach, centre + reach
-    else:
-        tail = (1.0 - LEVEL) / 2.0
-        low, high = (float(centre + end) for end in np.quantile(away, [tail, 1.0 - tail]))
-    if metric.higher_is_better:
-        high = min(high, max(metric.best, centre))
-    else:
-        low = max(low, min(metric.best, centre))
-    return centre, low, high
-
-
-def _shared_training(scorer: Scorer) -> float:
-    """What the width grows by because the models of the folds share their training rows.
-
-    Another table of as many rows would give other models. By Nadeau and Bengio, Inference for the
-    generalization error (Machine Learning, 2003), the variance of the score of all rows is to be
-    taken 1 + validated rows / training rows times. The rows left out alone have more of it than
-    that where a single holdout is validated.
-    """
-    n_train = float(np.mean([len(split.train) for split in scorer.splits]))
-    return math.sqrt(max(_NOMINAL * (1.0 + len(scorer.rows) / n_train), 1.0))

@@ -19,6 +19,7 @@ from automl.search.crossval import choose_tree_counts
 from automl.search.executors.base import Report
 from automl.search.honest import Pool
 from automl.search.journal import PLACES, Journal
+from automl.search.noise import Noise
 from automl.search.pruning import likely_loss, pruned_after
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer, mean_score
@@ -53,6 +54,7 @@ class Judge:
         self.trials: list[Trial] = []
         self.margins: dict[str, Any] = {}
         self.pool = Pool(self.chooser, rules.seed)
+        self.noise = Noise(scorer, rules.seed, rules.groups)
         self.finish: deque[tuple[Trial, FoldRun]] = deque()
         self.ended_by_clock = False
         self.loss_seconds = 0.0
@@ -66,11 +68,17 @@ class Judge:
     def open(self) -> list[Trial]:
         return [trial for trial in self.trials if trial.is_open]
 
+    @property
+    def within_noise(self) -> Mapping[str, bool]:
+        """By name, whether a finished trial is as good as the best for all that its rows tell."""
+        return self.noise.within({t.name: t.score for t in self.done if t.score is not None})
+
     def take_back(self, trials: Sequence[Trial], margins: Mapping[str, Any]) -> None:
         """Go on from the trials of an interrupted run, as `search.restore` makes them."""
         self.margins.update(margins)
         for name, stacked in margins.items():
             self.pool.take(name, self.chooser.pooled(stacked))
+            self.noise.take(name, stacked)
         for trial in trials:
             self.trials.append(trial)
             for fold in trial.folds.values():
@@ -181,6 +189,7 @@ class Judge:
         trial.score = mean_score(trial.fold_scores)
         self.margins[trial.name] = stacked
         self.pool.take(trial.name, pooled)
+        self.noise.take(trial.name, stacked)
         self.close(trial, "done")
         if len(self.margins) > KEPT_TRIALS:
             self._forget(max(self.done, key=lambda t: -math.inf if t.forgotten else t.loss or 0.0))

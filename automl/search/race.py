@@ -101,6 +101,11 @@ class Race:
         return self.judge.pool
 
     @property
+    def within_noise(self) -> Mapping[str, bool]:
+        """By name, whether a finished trial is as good as the best for all that its rows tell."""
+        return self.judge.within_noise
+
+    @property
     def studies(self) -> Studies:
         """Optuna's part of the race."""
         return self._candidates.studies
@@ -312,11 +317,11 @@ class Race:
 
     def board(self, *, spent: float, budget: float | None) -> Board:
         """The leaderboard as it stands."""
-        metric = self.scorer.metric
+        metric, within = self.scorer.metric, self.within_noise
         return Board(
             metric=metric.name,
             higher_is_better=metric.higher_is_better,
-            rows=[trial.row() for trial in self.trials],
+            rows=[trial.row(within_noise=within.get(trial.name)) for trial in self.trials],
             blend_score=None,
             spent=spent,
             budget=budget,

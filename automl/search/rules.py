@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class RaceRules:
     spare: seconds after that, kept for explanations, which the first model may use up.
     inner_stop: see `RunData`.  baseline_losses: objective loss of the constant prediction in each
     split.
+    groups: (n,) ids of the table's rows: those of one id are drawn together where chance is
+    measured; None = each alone.
     """
 
     trials: int | None
@@ -30,6 +33,7 @@ class RaceRules:
     baseline_losses: Sequence[float]
     spare: Callable[[], float] = lambda: 0.0
     stop_early: bool = False
+    groups: NDArray[np.int64] | None = None
 
     @property
     def baseline_loss(self) -> float:

@@ -76,6 +76,12 @@ class Scorer:
         """The same scorer for choices."""
         return self._with(self.link, echoes=True, parity=self.parity)
 
+    def with_repeats(self) -> Scorer:
+        """The same scorer for new rows, of which some repeat known ones: echoes, but no fences."""
+        return Scorer(
+            self.metric, self.task, self.link, self._raw, self._weight, self.splits, echoes=True
+        )
+
     @property
     def smears(self) -> bool:
         """Whether values are to be the mean of the target behind a link that bends the scale.

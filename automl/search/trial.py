@@ -171,7 +171,7 @@ class Trial:
             "oof": str(self.oof_file(fold.split)),
         }
 
-    def row(self, weight: float = 0.0) -> BoardRow:
+    def row(self, weight: float = 0.0, *, within_noise: bool | None = None) -> BoardRow:
         """This trial on the leaderboard."""
         return BoardRow(
             name=self.name,
@@ -184,6 +184,7 @@ class Trial:
             folds_done=len(self.folds),
             n_folds=self.n_splits,
             weight=weight,
+            within_noise=within_noise,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -221,6 +221,53 @@ def worked_chunks(  # noqa: PLR0913 - what `chunks_of` takes, and the work
                 future.cancel()
 
 
+def picked_rows(
+    predictor: Predictor,
+    data: Path | str,
+    rows: Sequence[int],
+    *,
+    read: ReadOptions,
+    mode: Mode,
+    tally: Tally,
+) -> list[Chunk]:
+    """Some rows of the table `data`, each by itself, in the order of `rows`; 1 = the first.
+
+    Only they are counted in `tally`. Raises DataError if there is no such row, and as `chunks_of`.
+    """
+    found: dict[int, Chunk] = {}
+    n_rows = 0
+    for table in _tables(predictor, data, read=read, chunk_rows=CHUNK_ROWS, tally=tally):
+        n_rows = table.first_row + len(table.frame)
+        for row in rows:
+            if row in found or not table.first_row < row <= n_rows:
+                continue
+            frame = table.frame.iloc[[row - 1 - table.first_row]].reset_index(drop=True)
+            with _counting_refused(predictor, frame, row - 1, tally):
+                found[row] = _typed(predictor, frame, row - 1, mode)
+            _count(tally, found[row], mode)
+        if len(found) == len(set(rows)):
+            break
+    for row in rows:
+        if row not in found:
+            noun = "row" if n_rows == 1 else "rows"
+            raise DataError(
+                f"There is no row {row:,}: the table has {n_rows:,} {noun}.",
+                hint="Rows are counted from 1, the first row below the header.",
+            )
+    return [found[row] for row in rows]
+
+
+def cell_reader(predictor: Predictor, read: ReadOptions) -> Callable[[str], str | None]:
+    """What a cell of delimited text becomes when it is read; None = missing."""
+    markers = _like_training(predictor, read).markers
+
+    def cell(text: str) -> str | None:
+        stripped = text.strip()
+        return None if stripped in markers else stripped
+
+    return cell
+
+
 def _tables(
     predictor: Predictor, data: Path | str, *, read: ReadOptions, chunk_rows: int, tally: Tally
 ) -> Iterator[Table]:

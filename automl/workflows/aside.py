@@ -16,15 +16,14 @@ from automl.config import FitConfig
 from automl.data.duplicates import duplicate_rows
 from automl.data.folds import Asked, Ties, make_folds
 from automl.data.target import Target
-from automl.engines.base import Engine
 from automl.errors import DataError
 from automl.metrics._interval import bootstrap_interval
 from automl.metrics._threshold import score_probabilities
 from automl.model.bundle import MemberFiles
-from automl.model.predictor import FoldBooster, Member, Predictor
-from automl.search.crossval import load_engine
+from automl.model.predictor import Predictor
 from automl.search.select import Choice
 from automl.search.ship import GRACE
+from automl.workflows.shipped import assembled
 
 if TYPE_CHECKING:
     from automl.workflows.finish import Finish
@@ -115,7 +114,7 @@ def score_aside(
         seconds = min(plan.test_seconds(), 0.5 * spare)
     found = None
     if seconds > 0:
-        found = _scored(predictor_of(finish, choice, members), finish, aside, seconds)
+        found = _scored(assembled(finish, choice, members), finish, aside, seconds)
     _tell(finish, found, plan.budget.spent() - started if by_clock else None)
     return found
 
@@ -157,36 +156,6 @@ def _known(target: NDArray[Any], predictor: Predictor) -> Floats:
         return np.asarray(target, dtype=np.float64)
     index = {label: float(i) for i, label in enumerate(predictor.classes)}
     return np.array([index.get(label, np.nan) for label in target])
-
-
-def predictor_of(finish: Finish, choice: Choice, members: Sequence[MemberFiles]) -> Predictor:
-    """What will be in the bundle, put together from the files of the run."""
-    from automl.features.recipes import load_recipe
-
-    target, n_outputs = finish.table.target, finish.data.n_outputs
-    loaded = []
-    for member in members:
-        engine: Engine = load_engine(member.engine)
-        boosters = tuple(
-            FoldBooster(
-                engine.load(path, n_outputs=n_outputs),
-                None if recipe is None else load_recipe(recipe),
-            )
-            for path, recipe in member.boosters
-        )
-        facts = member.name, member.engine, member.recipe, member.weight, member.params
-        loaded.append(Member(*facts, boosters))
-    return Predictor(
-        task=target.task,
-        target=target.name,
-        classes=target.classes,
-        metric=finish.goal.metric.name,
-        schema=finish.table.schema,
-        preprocessor=finish.preprocessor,
-        members=tuple(loaded),
-        link=choice.ships,
-        threshold=choice.threshold,
-    )
 
 
 def _tell(finish: Finish, found: dict[str, Any] | None, seconds: float | None) -> None:

@@ -14,7 +14,7 @@ from automl.search.blend import row_sample
 from automl.search.calibrate import bag_line
 from automl.search.select import Choice
 from automl.search.ship import GRACE
-from automl.workflows.aside import predictor_of
+from automl.workflows.shipped import assembled
 
 if TYPE_CHECKING:
     from automl.workflows.finish import Finish
@@ -78,7 +78,7 @@ def bag_calibrated(finish: Finish, choice: Choice, members: Sequence[MemberFiles
     taken = np.arange(len(scorer.rows))[row_sample(len(scorer.rows), n_rows, finish.config.seed)]
     rows = scorer.rows[taken]
     matrix = finish.data.cells(finish.run.store, rows)
-    whole = predictor_of(finish, choice, members)
+    whole = assembled(finish, choice, members)
     models = [
         replace(
             whole,

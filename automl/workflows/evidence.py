@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from automl.data.schema import ParsedTable
 from automl.insight.evidence import Bounds, Evidence
 from automl.search.select import Choice
 from automl.search.ship import first_splits
@@ -23,11 +25,12 @@ def evidence_of(
     *,
     bounds: Bounds | None,
     parity: Mapping[str, Any] | None,
+    predict: Callable[[ParsedTable], NDArray[np.float64]] | None,
 ) -> Evidence:
     """What the models of `choice` predicted for rows that they had not seen.
 
     bounds: intervals of the validated rows.  parity: what a limit on disparity came to, if there
-    was one.
+    was one.  predict: what ships, if it may be asked.
     """
     table, scorer = finish.table, finish.race.scorer
     rows = scorer.rows  # of the training table, rising
@@ -54,4 +57,5 @@ def evidence_of(
         bounds=bounds,
         groups=tuple(groups.at(rows) for groups in table.sensitive),
         parity=parity,
+        predict=predict,
     )

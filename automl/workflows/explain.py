@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from automl.model.predictor import Mode, Predictor
 
 FORMATS = ("csv", "json")
+PLOTS = ("beeswarm", "waterfall", "dependence", "importance")
 # Rows that are explained for plots and for the importance unless --rows says otherwise: more
 # moves neither by anything that can be seen.
 SAMPLE_ROWS = 2_000
@@ -44,7 +45,8 @@ class ExplainOptions:
 
     top: reasons per row.  rows: explain only the first ones; None = all of them, and for
     `importance` and plots the first 2,000.  importance: write the columns by importance instead
-    of the rows.  plots: folder for PNG files.  mode, excel_safe: as in `PredictOptions`.
+    of the rows.  plots: folder for PNG files.  plot: which of `PLOTS`; none named = the first
+    three.  mode, excel_safe: as in `PredictOptions`.
     """
 
     top: int = 5
@@ -52,6 +54,7 @@ class ExplainOptions:
     format: str | None = None
     importance: bool = False
     plots: Path | None = None
+    plot: tuple[str, ...] = ()
     excel_safe: bool = False
     mode: Mode = "default"
     threads: int | None = None
@@ -91,7 +94,7 @@ def explain_file(
     Raises ConfigError for options that do not fit, DataError as the mode asks.
     """
     options = options or ExplainOptions()
-    _check(options)
+    check(options)
     place = Path(output) if isinstance(output, str) else output
     predictor = open_predictor(bundle, options.threads, options.require_digest)
     if isinstance(place, Path):
@@ -108,10 +111,10 @@ def explain_file(
             reason_table(predictor, explanation, top=options.top, first_row=first_row)
             for explanation, first_row in explained.rows(options.rows)
         )
-        _write_rows(tables, place, _format(options, place), excel_safe=options.excel_safe)
+        _write_rows(tables, place, format_of(options, place), excel_safe=options.excel_safe)
     plots: tuple[Path, ...] = ()
     if options.plots is not None:
-        plots = _draw(explained.sample(), options.plots)
+        plots = draw(explained.sample(), options.plots, options.plot)
     return ExplainReport(
         n_rows=explained.n_rows,
         seconds=time.perf_counter() - started,
@@ -271,7 +274,7 @@ def _nested(table: pd.DataFrame) -> pd.DataFrame:
 def _write_importance(
     importance: Importance, place: Path | BinaryIO, options: ExplainOptions
 ) -> None:
-    if _format(options, place) == "csv":
+    if format_of(options, place) == "csv":
         with writing(place, "csv", excel_safe=options.excel_safe) as writer:
             writer.write(importance.table())
         return
@@ -284,24 +287,42 @@ def _write_importance(
             stream.write(text.encode("utf-8"))
 
 
-def _draw(explanation: Explanation, folder: Path) -> tuple[Path, ...]:
+def draw(
+    explanation: Explanation,
+    folder: Path,
+    kinds: Sequence[str] = (),
+    *,
+    numbers: Sequence[int] | None = None,
+) -> tuple[Path, ...]:
+    """The PNG files of the plots asked for, all without `kinds`.
+
+    numbers: what the rows are called, each of which has a waterfall then.
+    """
     from automl.model.shapplots import draw_plots
 
-    rows = range(min(_WATERFALLS, len(explanation.values)))
-    return tuple(draw_plots(explanation, folder, rows=rows))
+    n_rows = len(explanation.values)
+    rows = range(n_rows if numbers is not None else min(_WATERFALLS, n_rows))
+    return tuple(
+        draw_plots(explanation, folder, rows=rows, kinds=kinds or PLOTS[:3], numbers=numbers)
+    )
 
 
-def _check(options: ExplainOptions) -> None:
+def check(options: ExplainOptions) -> None:
     if options.format is not None and options.format not in FORMATS:
         raise ConfigError(
             f"Unknown format {options.format!r}.", hint=f"Known: {', '.join(FORMATS)}."
         )
+    for plot in options.plot:
+        if plot not in PLOTS:
+            raise ConfigError(f"Unknown plot {plot!r}.", hint=f"Known: {', '.join(PLOTS)}.")
+    if options.plot and options.plots is None:
+        raise ConfigError("--plot needs a folder for the files.", hint="Add --plots DIR.")
     for name, value in (("--top", options.top), ("--rows", options.rows)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}, but must be at least 1.")
 
 
-def _format(options: ExplainOptions, place: Path | BinaryIO) -> str:
+def format_of(options: ExplainOptions, place: Path | BinaryIO) -> str:
     """The format asked for, else the one of the file's name, else CSV."""
     if options.format is not None:
         return options.format

@@ -47,6 +47,7 @@ from automl.workflows.output import RunFolder
 from automl.workflows.pack import pack
 from automl.workflows.plan import Plan
 from automl.workflows.result import FitResult
+from automl.workflows.shipped import asking
 from automl.workflows.source import Source
 from automl.workflows.student import Taught, teach
 from automl.workflows.training_table import TrainingTable
@@ -125,7 +126,14 @@ class Finish:
             importance,
             blend=kept,
             intervals=intervals,
-            evidence=evidence_of(self, choice, explained, bounds=bounds, parity=parity),
+            evidence=evidence_of(
+                self,
+                choice,
+                explained,
+                bounds=bounds,
+                parity=parity,
+                predict=asking(self, choice, members),
+            ),
         )
         self.race.executor.close()
         return replace(outcome, seconds=self.plan.budget.spent())
@@ -303,7 +311,7 @@ class Finish:
             baseline=baseline,
             engine_scores=files.engine_scores(trials, metric),
             blend=files.blend_rows(shown, choice.weights),
-            leaderboard=files.leaderboard(shown, choice.weights, metric),
+            leaderboard=files.leaderboard(shown, choice.weights, metric, race.within_noise),
             importance=table,
             n_rows=self.table.n_rows,
             n_columns=len(self.table.schema.used),

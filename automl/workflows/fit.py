@@ -145,8 +145,8 @@ def _fit(
     config, earlier = source.config, source.earlier
     ledger = Ledger(progress or Silent())
     engines = _engines(config)
-    if config.metric is not None:
-        get_metric(config.metric)  # an unknown name is said before anything is read
+    if config.score is not None:
+        get_metric(config.score)  # an unknown name is said before anything is read
     check_sampler(config.sampler)
     memory = MemoryPlan(memory_limit(config.memory_limit), config.memory_limit is not None, ledger)
     if earlier is not None:
@@ -326,13 +326,14 @@ def _without_cells(data: RunData) -> RunData:
 
 def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
     task = table.target.task
-    metric = get_metric(config.metric) if config.metric else default_metric(task)
+    metric = get_metric(config.score) if config.score else default_metric(task)
     check_target(metric, table.target.y)
     if config.class_weight != "none" and not task.is_classification:
         raise ConfigError("--class-weight needs a classification, and this is a regression.")
     check_distil(config, task)
     check_parity(table, config)
-    chosen = "chosen by --metric" if config.metric else f"the default for {task.value}"
+    option = "--metric" if config.quantiles is None else "--quantiles"
+    chosen = f"chosen by {option}" if config.score else f"the default for {task.value}"
     ledger.add("task", f"metric: {metric.name}", chosen)
     goal = pursue(
         metric,

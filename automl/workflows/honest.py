@@ -1,22 +1,24 @@
-"""The headline score of a run: corrected for choosing, within a slice of the budget."""
+"""The headline score of a run: that of new rows, within a slice of the budget."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from automl.search.averaging import Averaged, averaged, can_average
 from automl.search.baseline import baseline_margins
 from automl.search.blend import Limits
 from automl.search.honest import Corrected, Pool, Rules, corrected_score
 from automl.search.limits import blend_limits
 from automl.search.select import Choice
-from automl.search.ship import GRACE
+from automl.search.ship import GRACE, NotDone
 
 if TYPE_CHECKING:
     from automl.workflows.finish import Finish
     from automl.workflows.student import Taught
 
 _LEAST_SHARE = 0.4  # of the seconds that are left for the score and SHAP values
+_AVERAGING_SHARE = 0.4  # of the seconds for the score
 
 
 def honest_score(finish: Finish, choice: Choice, taught: Taught | None) -> Corrected | None:
@@ -42,6 +44,8 @@ def honest_score(finish: Finish, choice: Choice, taught: Taught | None) -> Corre
         pool, limits = Pool(chooser, finish.config.seed), Limits()
         for name, stacked in margins.items():
             pool.take(name, chooser.pooled(stacked))
+    averages = None if taught is not None else _averages(finish, choice, seconds)
+    seconds = max(seconds - (plan.budget.spent() - started), 0.5 * seconds)
     rules = Rules(
         single=finish.config.single or taught is not None,
         limits=limits,
@@ -49,10 +53,32 @@ def honest_score(finish: Finish, choice: Choice, taught: Taught | None) -> Corre
         seconds=seconds,
         seed=finish.config.seed,
     )
-    found = corrected_score(choice, margins, race.scorer, pool, finish.data.groups, rules)
+    groups = finish.data.groups
+    found = corrected_score(choice, margins, race.scorer, pool, groups, rules, averages)
     took = plan.budget.spent() - started if by_clock else None
     _tell(finish, found, took)
     return found
+
+
+def _averages(finish: Finish, choice: Choice, seconds: float) -> Averaged | None:
+    """The models of the folds on some rows, where their mean is to ship and there is time."""
+    race = finish.race
+    if finish.config.refit or finish.folds.refit or not can_average(race.scorer):
+        return None
+    by_name = {trial.name: trial for trial in race.done}
+    try:
+        return averaged(
+            [(by_name[name], weight) for name, weight in choice.weights.items()],
+            race.scorer,
+            finish.data,
+            race.executor,
+            folder=finish.run.path / "averaging",
+            seconds=_AVERAGING_SHARE * seconds,
+        )
+    except NotDone as reason:
+        said = "what averaging the models of the folds gains is left out of the score"
+        finish.ledger.add("score", said, str(reason))
+        return None
 
 
 def _limits(finish: Finish) -> Limits:
@@ -85,3 +111,16 @@ def _tell(finish: Finish, found: Corrected | None, seconds: float | None) -> Non
         f"{found.rows:,} rows, scored on the rows left out",
         seconds=seconds,
     )
+    if found.averaging:
+        ledger.add(
+            "score",
+            f"{found.averaging:+.2g} of it are expected of averaging the models of the folds",
+            "from how far models that have seen a row differ on it, which is rather too little",
+        )
+    if found.repeats:
+        ledger.add(
+            "score",
+            f"{found.repeats:+.2g} of it are because {finish.folds.repeat_share:.0%} of new rows "
+            f"are taken to repeat known ones; {name} {found.unseen:.4g} for those that do not",
+            "as many as repeat others in the table, with the same target",
+        )

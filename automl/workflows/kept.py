@@ -148,6 +148,7 @@ def told(manifest: Manifest, *, seconds: float, budget: float | None) -> FitResu
 
 _REAL = ("score", "spread", "seconds", "weight")
 _WHOLE = ("rank", "folds_done", "n_folds")
+_TRUTHS = {"true": True, "false": False}
 
 
 def _leaderboard(text: str) -> list[dict[str, Any]]:
@@ -156,6 +157,8 @@ def _leaderboard(text: str) -> list[dict[str, Any]]:
         typed: dict[str, Any] = {**row, "params": json.loads(row["params"])}
         typed |= {name: float(row[name]) if row[name] else None for name in _REAL}
         typed |= {name: int(row[name]) for name in _WHOLE}
+        # Bundles of earlier versions have no such column.
+        typed["within_noise"] = _TRUTHS.get(row.get("within_noise") or "")
         rows.append(typed)
     return rows
 

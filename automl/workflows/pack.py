@@ -6,7 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from automl.insight.evidence import Evidence
+from automl.insight.people import personal_columns
 from automl.insight.record import Record
 from automl.metrics._evaluate import evaluate_all
 from automl.model.bundle import MemberFiles, install_bundle, write_bundle
@@ -15,6 +19,7 @@ from automl.model.intervals import FILE as INTERVALS
 from automl.model.intervals import Conformal
 from automl.model.jsonfile import json_bytes
 from automl.model.manifest import RUN
+from automl.report.card import model_card
 from automl.search.select import Choice
 from automl.search.tuning import tuned
 from automl.workflows import result as files
@@ -25,6 +30,10 @@ from automl.workflows.result import FitResult
 
 if TYPE_CHECKING:
     from automl.workflows.finish import Finish
+
+Floats = NDArray[np.float64]
+
+CARD = "MODEL_CARD.md"
 
 
 def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
@@ -66,7 +75,9 @@ def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
     if importance is not None:
         text = json.dumps(importance.to_json(), indent=1)
         extras["explanations/global.json"] = text.encode()
-    extras |= report_files(all_facts(record, evidence, _clock(finish)))
+    told = all_facts(record, evidence, _clock(finish))
+    extras |= report_files(told)
+    extras[CARD] = model_card(told, facts, personal_columns(evidence)).encode()
     write_bundle(
         run.staging,
         facts=facts,
@@ -113,10 +124,11 @@ def _clock(finish: Finish) -> Clock:
 def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, Any]:
     y, weight = finish.race.scorer.truth()
     task = finish.goal.task
+    prediction = choice.link.predict(choice.pooled)
     every = evaluate_all(
         task,
         y,
-        choice.link.predict(choice.pooled),
+        prediction,
         weight,
         threshold=0.5 if choice.threshold is None else choice.threshold,
     )
@@ -135,11 +147,28 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "engine_scores": outcome.engine_scores,
         "failed": files.failed(finish.race.trials),
         "out_of_fold": every,
+        "quantile": _quantile(finish, y, prediction, weight),
         "validation": finish.folds.scheme,
         "n_splits": len(finish.folds.splits),
         "seconds": outcome.seconds if finish.plan.budget.limited else None,
         "cpu": finish.race.cpu.to_json() if finish.plan.budget.limited else None,
     }
+
+
+def _quantile(
+    finish: Finish, y: Floats, prediction: Floats, weight: Floats | None
+) -> dict[str, float] | None:
+    """How many targets lie at or below their predicted quantile; None where none is predicted."""
+    metric = finish.goal.metric
+    if metric.name.partition("@")[0] != "quantile":
+        return None
+    below = float(np.average(y <= prediction, weights=weight))
+    finish.ledger.add(
+        "score",
+        f"{below:.1%} of the targets lie at or below their predicted {metric.quantile:g} quantile",
+        "out of fold; it should be as many as the level says",
+    )
+    return {"level": metric.quantile, "below": below}
 
 
 def _facts(finish: Finish, outcome: FitResult) -> dict[str, Any]:
@@ -162,4 +191,5 @@ def _facts(finish: Finish, outcome: FitResult) -> dict[str, Any]:
         "not_done": outcome.notes,
         "threads": finish.data.threads,
         "versions": files.versions(),
+        **({} if finish.source.earlier is None else finish.source.earlier.parent()),
     }

@@ -216,6 +216,7 @@ class Plan:
             baseline_losses=tuple(objective_losses(data, baseline_margins(data))),
             spare=self._spare,
             stop_early=self.config.stop_early,
+            groups=data.groups,
         )
         candidates = Candidates(
             entries,

@@ -80,6 +80,9 @@ class Replayed(Earlier):
         )
         train_again(race, self.trials())
 
+    def parent(self) -> dict[str, Any]:
+        return {"parent": {"digest": self.manifest.digest, "how": "replay"}}
+
     def compared(self, bundle: Path) -> dict[str, Any]:
         """Whether the members of `bundle` are those of the run: {"of", "files", "differing"}."""
         wanted, found = _members(self.manifest), _members(read_manifest(bundle))

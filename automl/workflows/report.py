@@ -260,6 +260,7 @@ def _evidence(predictor: Predictor, rows: Labelled, sample: _Sample) -> Evidence
         cells=cells,
         explained=explained,
         explanation=_explanation(predictor, frame, cells, len(explained)),
+        predict=lambda cells: predictor.link.predict(predictor.margin(cells)),
     )
 
 

@@ -30,9 +30,11 @@ class FitResult:
     score, spread: mean and standard deviation over the folds of what ships. The blend was chosen
         on the same folds; `score_crossfitted` chooses its weights without the fold that is
         scored (None for a single model).
-    corrected: the "score" less what choosing gained on the rows that chose, its interval "low" to
-        "high" with confidence "level", and the "resamples", "rows" and "candidates" behind it
-        (`search.honest`); None where rows or time do not allow it.
+    corrected: the "score" expected on new rows like those of the table, its interval "low" to
+        "high" with confidence "level", and the "resamples", "rows" and "candidates" behind it:
+        without what choosing gained on the rows that chose, with what "averaging" the models of
+        the folds gains and new rows that repeat known ones ("repeats"; "unseen" is the score of
+        those that do not) (`search.honest`); None where rows or time do not allow it.
     test: "score", "low" and "high" of what ships on the rows of `test_share`, how many "rows" were
         scored "of" those kept aside; None without.
     parity: with `max_disparity`, the "limit", the largest "difference" between the groups of a
@@ -87,16 +89,23 @@ class FitResult:
 
 
 def leaderboard(
-    trials: Sequence[Trial], weights: Mapping[str, float], metric: Metric
+    trials: Sequence[Trial],
+    weights: Mapping[str, float],
+    metric: Metric,
+    within_noise: Mapping[str, bool],
 ) -> list[dict[str, Any]]:
-    """One row per trial, the best score first; unfinished ones last."""
+    """One row per trial, the best score first; unfinished ones last.
+
+    within_noise: by name of a finished trial, whether chance explains how far it is from the best.
+    """
 
     def loss(trial: Trial) -> float:
         return math.inf if trial.score is None else metric.loss(trial.score)
 
     rows = []
     for rank, trial in enumerate(sorted(trials, key=loss), start=1):
-        row = asdict(trial.row(weights.get(trial.name, 0.0)))
+        within = within_noise.get(trial.name)
+        row = asdict(trial.row(weights.get(trial.name, 0.0), within_noise=within))
         params = {**trial.candidate.params}
         rows.append({"rank": rank, **row, "params": params, "cause": trial.cause})
     return rows
@@ -109,8 +118,14 @@ def leaderboard_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
     writer.writerow(rows[0].keys())
     for row in rows:
         cells = {**row, "params": json.dumps(row["params"], sort_keys=True)}
-        writer.writerow(["" if value is None else value for value in cells.values()])
+        writer.writerow([_cell(value) for value in cells.values()])
     return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else value
 
 
 def ledger_lines(decisions: Sequence[Decision]) -> bytes:

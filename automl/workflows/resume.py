@@ -57,6 +57,16 @@ class Earlier:
         """Score and digest of the bundle that this run adds time to, if it does."""
         return None
 
+    def parent(self) -> dict[str, Any]:
+        """{"parent": {"digest", "how"}} of the bundle that this run starts from, for the manifest.
+
+        how: "more-time" or "replay".  Empty where there was none.
+        """
+        extends = self.extends
+        if extends is None:
+            return {}
+        return {"parent": {"digest": extends["digest"], "how": "more-time"}}
+
     @property
     def script(self) -> Script | None:
         """What the earlier run did after its race, if this one must do the same."""

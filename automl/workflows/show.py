@@ -107,10 +107,16 @@ def _leaderboard(manifest: Manifest) -> Section:
     data = [{name: _typed(name, cell) for name, cell in row.items()} for row in rows]
     shown: tuple[str, ...]
     shown = ("rank", "name", "engine", "recipe", "state", "score", "spread", "seconds", "weight")
+    if any(row.get("within_noise") is not None for row in data):
+        shown = (*shown, "within_noise")
     if any(row.get("cause") for row in data):
         shown = (*shown, "cause")
-    table = tuple(tuple(row.get(name) for name in shown) for row in data)
+    table = tuple(tuple(_plain(row.get(name)) for name in shown) for row in data)
     return Section("leaderboard", shown, table, data)
+
+
+def _plain(cell: Any) -> Any:
+    return ("yes" if cell else "no") if isinstance(cell, bool) else cell
 
 
 def _schema(manifest: Manifest) -> Section:
@@ -268,4 +274,4 @@ def _typed(name: str | None, cell: str | None) -> Any:
         return float(cell)
     if name in _COUNTS:
         return int(cell)
-    return json.loads(cell) if name == "params" else cell
+    return json.loads(cell) if name in ("params", "within_noise") else cell

@@ -20,7 +20,6 @@ from automl.data.groups import Groups
 from automl.data.infer import infer_schema
 from automl.data.kinds import find_kind
 from automl.data.parse import parse_cells
-from automl.data.personal import Personal, find_personal
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.data.splits import Split
 from automl.data.target import Target, infer_target
@@ -31,10 +30,10 @@ from automl.task import Task
 from automl.workflows.aside import Aside, Ordered, aside_of, set_aside
 from automl.workflows.fairness import audited_groups
 from automl.workflows.memory import MemoryPlan, rows_within
+from automl.workflows.personal import hidden, personal_of, with_reasons
 
 Floats = NDArray[np.float64]
 
-_LOOKED_AT = 50_000  # rows that are searched for personal data
 # Rows whose cells stay until the report, and cells of all columns together.
 _SAMPLED_ROWS, _SAMPLED_CELLS = 20_000, 4_000_000
 
@@ -102,16 +101,17 @@ def load_training_table(
         for column in (config.group_column, config.time_column, config.weight_column)
         if column is not None
     ]
-    personal = _personal(features, config, roles) if config.drop_pii else {}
+    personal, keys = personal_of(features, config, roles)
     schema, parsed = infer_schema(
         features,
         headers=headers,
         kinds=config.column,
-        drop=(*config.drop, *personal),
+        drop=(*config.drop, *(name for name in personal if name not in keys)),
         roles=roles,
         monotone=config.monotone,
+        hash_keys=keys,
     )
-    schema = _with_reasons(schema, personal)
+    schema = with_reasons(schema, personal, config)
     _tell_columns(schema, parsed, ledger)
     duplicates = duplicate_rows(features.iloc[:, list(schema.used)])
     table = TrainingTable(
@@ -127,7 +127,7 @@ def load_training_table(
         digest=digest,
         rows=rows,
         aside=aside,
-        sensitive=audited_groups(features, schema, config, ledger),
+        sensitive=audited_groups(hidden(features, schema, parsed), schema, config, ledger),
     )
     _tell_findings(table, ledger)
     return table
@@ -243,7 +243,7 @@ def _set_aside(
 
 
 def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target:
-    metric = None if config.metric is None else get_metric(config.metric)
+    metric = None if config.score is None else get_metric(config.score)
     target = infer_target(
         column,
         name=config.target,
@@ -263,34 +263,13 @@ def _target(column: pd.Series[Any], config: FitConfig, ledger: Ledger) -> Target
     return target
 
 
-def _personal(features: pd.DataFrame, config: FitConfig, roles: list[str]) -> dict[str, Personal]:
-    """What --drop-pii leaves out: no role, and no column that the user gave a kind."""
-    found = {}
-    for name in features.columns:
-        if name in roles or name in config.column or name in config.drop:
-            continue
-        cells = read_cells(features[name].iloc[:: max(1, len(features) // _LOOKED_AT)])
-        personal = find_personal(name, cells, find_kind(cells, name).kind)
-        if personal is not None:
-            found[name] = personal
-    return found
-
-
-def _with_reasons(schema: Schema, personal: Mapping[str, Personal]) -> Schema:
-    columns = tuple(
-        replace(column, reason=f"--drop-pii: {one.what}, {one.evidence}")
-        if (one := personal.get(column.name)) is not None
-        else column
-        for column in schema.columns
-    )
-    return Schema(columns)
-
-
 def _tell_columns(schema: Schema, parsed: ParsedTable, ledger: Ledger) -> None:
     kinds: dict[str, int] = {}
     for column in schema.columns:
         if column.used:
             kinds[column.kind.value] = kinds.get(column.kind.value, 0) + 1
+            if column.hash_key:
+                ledger.add("columns", f"{column.name!r} is used as keyed hashes", column.reason)
         else:
             ledger.add("columns", f"{column.name!r} is not used", column.reason)
     found = ", ".join(f"{count} {kind}" for kind, count in kinds.items())

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -166,6 +167,19 @@ def test_clean_keeps_ordinary_text() -> None:
 
 
 # Drawn
+
+
+def test_a_terminal_marks_what_is_within_noise(tty: Tty) -> None:
+    near = replace(row("near-1", 0.79), within_noise=True)
+    with Console() as console:
+        console.stage("Race")
+        console.board(
+            board(replace(row("best-1", 0.8), within_noise=True), near, row("far-1", 0.5))
+        )
+    marked = [line for line in tty.getvalue().splitlines() if "~" in line]
+    assert any("near-1" in line and "0.7900 ± 0.0100 ~" in line for line in marked)
+    assert "~ within noise of the best" in marked[-1]
+    assert not any("best-1" in line or "far-1" in line for line in marked)
 
 
 def test_a_terminal_gets_a_leaderboard(tty: Tty) -> None:

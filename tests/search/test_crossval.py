@@ -119,34 +119,34 @@ def test_time_limit_ends_a_fold_and_is_told(fake: str, tmp_path: Path) -> None:
     assert len(result["curve"]) == result["n_trained"]
 
 
-def test_contributions_add_up_to_the_weighted_margin(fake: str, tmp_path: Path) -> None:
+def test_contributions_of_a_row_are_those_of_its_own_split(fake: str, tmp_path: Path) -> None:
     data = make_data()
     runs = trainer(data)
     for k in range(2):
         runs.run(fold_task(tmp_path, k, slope=0.2 * (k + 1)))
-    rows = np.array([5, 17, 3, 40])
+    rows, splits = np.array([5, 17, 3, 40]), np.array([0, 1, 0, 1])
     np.save(tmp_path / "rows.npy", rows, allow_pickle=False)
+    np.save(tmp_path / "splits.npy", splits, allow_pickle=False)
     models = [tmp_path / f"fold_{k:02d}.json" for k in range(2)]
-    weights = [0.75, 0.25]
     task = {
         "kind": "contributions",
         "rows": str(tmp_path / "rows.npy"),
+        "splits": str(tmp_path / "splits.npy"),
         "limit": 3,
         "n_columns": 4,
         "output": str(tmp_path / "shap.npy"),
         "boosters": [
-            {"engine": fake, "model": str(model), "recipe_file": None, "weight": weight}
-            for model, weight in zip(models, weights, strict=True)
+            {"engine": fake, "model": str(model), "recipe_file": None, "weight": 0.5, "split": k}
+            for k, model in enumerate(models)
         ],
     }
     runs.run(task)
     shap = np.load(tmp_path / "shap.npy", allow_pickle=False)
     assert shap.shape == (3, 1, 5)
-    margin = sum(
-        w * runs._load(fake, model).margin(data.matrix.take(rows[:3]))
-        for model, w in zip(models, weights, strict=True)
-    )
-    assert shap.sum(axis=2) == pytest.approx(margin, rel=1e-12)
+    margins = [runs._load(fake, model).margin(data.matrix.take(rows[:3])) for model in models]
+    own = np.array([0.5 * margins[k][i, 0] for i, k in enumerate(splits[:3])])
+    assert shap[:, 0].sum(axis=1) == pytest.approx(own, rel=1e-12)
+    assert margins[0] != pytest.approx(margins[1])
     assert not shap[:, :, 1:4].any()  # only the first column is used
 
 

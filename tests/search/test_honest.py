@@ -144,6 +144,19 @@ def test_rows_that_belong_together_are_left_out_together() -> None:
     assert wide.high - wide.low > 2.0 * (narrow.high - narrow.low)
 
 
+def test_a_constant_has_the_interval_of_what_else_might_have_been_chosen() -> None:
+    data = make_data(n=200)
+    data = replace(data, y=np.random.default_rng(0).permutation(np.repeat([0.0, 1.0], 100)))
+    scorer = make_scorer(data, "roc_auc")
+    rng = np.random.default_rng(1)
+    margins = {f"guess-{i}": rng.normal(size=(200, 1)).astype("f4") for i in range(9)}
+    margins["constant"] = np.zeros((200, 1), dtype=np.float32)
+    found = corrected(data, scorer, margins, choice_of(scorer, margins, {"constant": 1.0}))
+    assert found is not None
+    assert found.low < 0.5 < found.high
+    assert found.score == 0.5  # no luck in it
+
+
 def test_without_time_there_is_no_corrected_score() -> None:
     data = make_data(n=200)
     scorer = make_scorer(data, "roc_auc")
@@ -152,4 +165,4 @@ def test_without_time_there_is_no_corrected_score() -> None:
     assert corrected(data, scorer, margins, choice, seconds=0.0) is None
     limited = corrected(data, scorer, margins, choice, seconds=2.0)
     assert limited is not None
-    assert 20 <= limited.resamples <= 200
+    assert 5 <= limited.resamples <= 200

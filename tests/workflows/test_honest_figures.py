@@ -15,10 +15,11 @@ import automl
 from automl.cli.main import main
 from automl.errors import BundleError, ConfigError
 from automl.model.bundle import load_bundle
-from automl.model.manifest import write_manifest
+from automl.model.manifest import read_manifest, write_manifest
 from automl.search.honest import Corrected
 from automl.workflows import honest
 from automl.workflows.evaluate import bootstrap_interval
+from automl.workflows.kept import told
 from automl.workflows.report import report
 from automl.workflows.result import FitResult
 
@@ -97,6 +98,62 @@ def test_a_report_on_new_rows_covers_as_the_model_does(
         low, high = load_bundle(result.path).interval(new[50:], 0.9)
         inside = ((new["y"][50:] >= low) & (new["y"][50:] <= high)).mean()
         assert facts["regression"]["coverage"]["covered"] == pytest.approx(inside, 1e-4)
+
+
+def test_averaging_is_counted_from_the_models_that_ship(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Any, Any]] = []
+    corrected_score = honest.corrected_score
+
+    def spy(choice: Any, margins: Any, *rest: Any) -> Corrected | None:
+        given.append((choice, rest[-1]))
+        return corrected_score(choice, margins, *rest)
+
+    monkeypatch.setattr(honest, "corrected_score", spy)
+    for refit in (False, True):
+        output = str(tmp_path / f"{refit}")
+        result = automl.fit(
+            table("regression", 500), target="y", output=output, refit=refit, **QUICK
+        )
+        assert result.corrected is not None
+        assert (result.corrected["averaging"] < 0) is not refit
+    (choice, averages), (_, none) = given
+    assert none is None
+    own = averages.margins[averages.own, np.arange(len(averages.own))]
+    assert own == pytest.approx(choice.pooled[averages.positions], abs=1e-5)
+    models = load_bundle(tmp_path / "False")
+    rows = table("regression", 500).iloc[averages.positions]
+    assert averages.margins.mean(axis=0) == pytest.approx(models.margin(rows), abs=1e-5)
+
+
+def test_new_rows_are_taken_to_repeat_known_ones_as_rows_of_the_table_do(tmp_path: Path) -> None:
+    rows = table("regression", 400).round(1)
+    rows["y"] += np.random.default_rng(5).normal(size=400)  # known for a row that repeats only
+    doubled = pd.concat([rows, rows.iloc[:100]], ignore_index=True)
+    result = automl.fit(doubled, target="y", output=str(tmp_path / "m"), **QUICK)
+    found = result.corrected
+    assert found is not None
+    assert found["repeats"] < 0
+    assert found["score"] == pytest.approx(found["unseen"] + found["repeats"])
+    assert found["low"] < found["score"] < found["high"]
+    ledger = (result.path / "ledger.jsonl").read_text(encoding="utf-8")
+    assert "of new rows are taken to repeat known ones" in ledger
+
+
+def test_the_leaderboard_says_what_is_within_noise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "m"
+    options = {**QUICK, "engines": ("lightgbm", "linear"), "trials": 4}
+    result = automl.fit(table("multiclass", 400), target="y", output=str(output), **options)
+    done = [row for row in result.leaderboard if row["state"] == "done"]
+    assert done[0]["within_noise"] is True
+    assert all(isinstance(row["within_noise"], bool) for row in done)
+    manifest = read_manifest(output)
+    assert told(manifest, seconds=1.0, budget=None).leaderboard == result.leaderboard
+    assert main(["show", str(output), "leaderboard"]) == 0
+    assert "within_noise" in capsys.readouterr().out
 
 
 def test_predict_adds_intervals_or_sets_that_cover(

@@ -184,6 +184,7 @@ def _tell(console: Console, result: FitResult) -> None:
         ("target", f"{result.target} ({result.task})"),
         ("table", f"{result.n_rows:,} rows, {result.n_columns:,} columns"),
         *_validation_facts(result),
+        *_repeat_facts(result),
         *_test_facts(result),
         *_parity_facts(result),
         *_model_facts(result),
@@ -206,6 +207,14 @@ def _validation_facts(result: FitResult) -> list[tuple[str, str]]:
         return [("validation", "single holdout")]
     text = "  ".join(map(number, result.fold_scores))
     return [("folds", f"{text}, as they chose" if result.corrected else text)]
+
+
+def _repeat_facts(result: FitResult) -> list[tuple[str, str]]:
+    """The score of rows that repeat no known one, where the headline counts on some that do."""
+    found = result.corrected or {}
+    if not found.get("repeats"):
+        return []
+    return [("unlike", f"{number(found['unseen'])} on new rows that repeat no known one")]
 
 
 def _test_facts(result: FitResult) -> list[tuple[str, str]]:
