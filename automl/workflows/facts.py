@@ -28,9 +28,9 @@ _SECONDS: dict[str, tuple[float, float]] = {
     "decisions": (0.01, 0.0),
     "data": (0.01, 0.0),
     "race": (0.03, 0.0),
-    "performance": (0.10, 9e-6),
-    "explanation": (0.15, 0.0),
-    "wrong": (0.15, 3e-6),
+    "performance": (0.08, 9e-6),
+    "explanation": (0.12, 0.0),
+    "wrong": (0.10, 3e-6),
     "fairness": (0.05, 3e-6),
 }
 _MOST_COUNTED = 200_000  # rows times outputs

@@ -54,8 +54,9 @@ _CALIBRATE_ROUNDS = 24  # evaluations on all rows, where a blend is chosen on so
 _CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
 _HURRIED_SECONDS = 0.5  # for SHAP values, when somebody waits for the end
-_HURRIED_REPORT = 0.3
+_LEAST_REPORT = 0.1
 _REPORT_SHARE = 0.08  # of the budget, at most
+_REPORT_SHARE_LEFT = 0.4  # of what is left of it, at most
 _REPORT_SPARE = 1.25  # times what it is expected to take
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
@@ -336,17 +337,20 @@ class Plan:
         return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
 
     def report_seconds(self) -> float:
-        """Seconds kept for the facts of the report and its page."""
+        """Seconds kept for the facts of the report and its page: none before there is a model.
+
+        Where little time is left at the end, SHAP values get most of it.
+        """
         if not self.budget.limited:
             return math.inf
-        if self.budget.hurried:
-            return _HURRIED_REPORT
-        rows, outputs = (
-            self._table.n_rows,
-            self._goal.task.n_outputs(len(self._table.target.classes)),
-        )
-        need = _REPORT_SPARE * self.slowness * expected_seconds(rows, outputs)
-        return float(np.clip(need, 0.1, max(0.1, _REPORT_SHARE * (self.budget.seconds or 0.0))))
+        if self._race is None or not self._race.done:
+            return 0.0
+        target = self._table.target
+        n_outputs = target.task.n_outputs(len(target.classes))
+        need = _REPORT_SPARE * self.slowness * expected_seconds(self._table.n_rows, n_outputs)
+        room = _REPORT_SHARE_LEFT * max(self.budget.left() - self.write_seconds(), 0.0)
+        share = _REPORT_SHARE * (self.budget.seconds or 0.0)
+        return min(need, max(_LEAST_REPORT, share), room)
 
     def test_seconds(self) -> float:
         """Seconds kept for scoring the rows kept aside."""

@@ -105,8 +105,11 @@ def _on_rows(
     with understood(manifest.folder):
         record = recorded(manifest)
         stored = stored_facts(manifest) or {}
-    sample, ends = _Sample(predictor, options.seed), _Ends(predictor)
-    audited = NewGroups(predictor)
+    sample, ends, audited = (
+        _Sample(predictor, options.seed),
+        _Ends(predictor),
+        NewGroups(predictor),
+    )
 
     def see(chunk: Chunk) -> None:
         sample.see(chunk)

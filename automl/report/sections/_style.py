@@ -20,7 +20,7 @@ code { font-size: .82rem; background: var(--tint); border-radius: 4px; padding: 
   overflow-wrap: anywhere; white-space: pre-wrap; }
 svg.small { max-width: 26rem; }
 svg.small text { font-size: 12px; } svg.small .tick { font-size: 11px; }
-svg.bars { max-width: 30rem; } svg.bars text { font-size: 12.5px; }
+svg.mid { max-width: 44rem; } svg.bars { max-width: 27rem; } svg.bars text { font-size: 12.5px; }
 svg .end { text-anchor: end; } svg .none { fill: var(--line); opacity: .55; }
 svg.matrix { max-width: none; } svg.matrix text { font-size: 12px; }
 svg.matrix .tick { font-size: 11px; }

@@ -15,6 +15,7 @@ NAME, TITLE = "data", "Data"
 _OPEN = 12  # columns shown at once; the others unfold
 _LINE = 20
 STYLE = """
+.data .facts dd { font-size: 1.2rem; overflow-wrap: anywhere; }
 svg.spark { width: 110px; height: 22px; margin: 0; display: inline-block; vertical-align: middle; }
 ul.notes { list-style: none; margin: 0; padding: 0; }
 ul.notes li { padding: .5rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
@@ -85,7 +86,7 @@ def _target(target: Facts) -> str:
 
 
 def _histogram(counts: Sequence[int], low: float, high: float) -> str:
-    width, base = 620, 110
+    width, base = 520, 110
     most = max(counts) or 1
     step = (width - 12) / max(1, len(counts))
     parts = [
@@ -98,22 +99,22 @@ def _histogram(counts: Sequence[int], low: float, high: float) -> str:
     parts.append(f'<line class="row" x1="6" x2="{width - 6}" y1="{base}" y2="{base}"/>')
     parts.append(f'<text x="6" y="{base + 18}">{number(low)}</text>')
     parts.append(f'<text class="end" x="{width - 6}" y="{base + 18}">{number(high)}</text>')
-    return svg(parts, width, base + 24, "Distribution of the target")
+    return svg(parts, width, base + 24, "Distribution of the target", "mid")
 
 
 def _bars(classes: Sequence[Any], n_rows: int, more: int) -> str:
     most = max((n for _, n in classes), default=1) or 1
     parts = []
     for i, (name, n) in enumerate(classes):
-        y, width = _LINE * i, max(190 * n / most, 1.5)
+        y, width = _LINE * i, max(150 * n / most, 1.5)
         share = n / max(1, n_rows)
         parts.append(
-            f'<text class="name" x="170" y="{y + 14}">{shown(name, 22)}</text>'
-            f'<rect class="c0" x="180" y="{y + 4}" width="{width:.1f}" height="12"/>'
-            f'<text x="{186 + width:.1f}" y="{y + 14}">{n:,} · {share:.1%}</text>'
+            f'<text class="name" x="140" y="{y + 14}">{shown(name, 20)}</text>'
+            f'<rect class="c0" x="150" y="{y + 4}" width="{width:.1f}" height="12"/>'
+            f'<text x="{156 + width:.1f}" y="{y + 14}">{n:,} · {share:.1%}</text>'
         )
     rest = f'<p class="hint">… and {more:,} more classes</p>' if more else ""
-    return svg(parts, 480, _LINE * len(classes) + 4, "Rows of each class", "bars") + rest
+    return svg(parts, 400, _LINE * len(classes) + 4, "Rows of each class", "bars") + rest
 
 
 def _columns(found: Facts) -> str:

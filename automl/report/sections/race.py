@@ -48,7 +48,7 @@ def _over_time(facts: Facts) -> str:
 
 
 def _time_chart(facts: Facts, points: Sequence[Any], colour: Any) -> str:
-    width, height, left, base = 760, 270, 62, 228
+    width, height, left, base = 600, 270, 62, 228
     up = facts["higher_is_better"]
     scores = [float(point[1]) for point in points]
     low, high = _window(scores, facts["ship"], up=up)
@@ -75,7 +75,7 @@ def _time_chart(facts: Facts, points: Sequence[Any], colour: Any) -> str:
     what = "seconds since the start" if facts["unit"] == "seconds" else "finished candidates"
     parts.append(f'<text class="tick" x="{(left + width) / 2}" y="{height - 4}">{what}</text>')
     said = f"{facts['title']} of the candidates over time"
-    return svg(parts, width, height, said)
+    return svg(parts, width, height, said, "mid")
 
 
 def _first(facts: Facts, points: Sequence[Any]) -> float:
@@ -248,13 +248,13 @@ def _importances(found: Any) -> str:
     most = max((share for _, share in shares), default=0.0) or 1.0
     parts = []
     for i, (name, share) in enumerate(shares):
-        y, width = 20 * i, max(260 * share / most, 1.5)
+        y, width = 20 * i, max(190 * share / most, 1.5)
         parts.append(
-            f'<text class="name" x="190" y="{y + 14}">{shown(name, 26)}</text>'
-            f'<rect class="c0" x="200" y="{y + 4}" width="{width:.1f}" height="12"/>'
-            f'<text x="{206 + width:.1f}" y="{y + 14}">{share:.0%}</text>'
+            f'<text class="name" x="150" y="{y + 14}">{shown(name, 22)}</text>'
+            f'<rect class="c0" x="160" y="{y + 4}" width="{width:.1f}" height="12"/>'
+            f'<text x="{166 + width:.1f}" y="{y + 14}">{share:.0%}</text>'
         )
-    return svg(parts, 520, 20 * len(shares) + 4, "Importance of the parameters", "bars")
+    return svg(parts, 400, 20 * len(shares) + 4, "Importance of the parameters", "bars")
 
 
 def _parallel(found: Any) -> str:
