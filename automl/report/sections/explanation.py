@@ -81,7 +81,9 @@ def _classes(facts: Facts) -> str:
         f"<tr><td>{shown(name, 30)}</td>{''.join(_heat(value, most) for value in line)}</tr>"
         for name, line in zip(found["classes"], found["values"], strict=True)
     )
-    hint = "Mean size of a column's contributions to the score of each class, by strength of colour."
+    hint = (
+        "Mean size of a column's contributions to the score of each class, by strength of colour."
+    )
     if found["left_out"]:
         hint += f" {found['left_out']:,} more classes are moved less."
     body = (
