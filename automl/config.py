@@ -146,7 +146,7 @@ class FitConfig:
         None,
         SHARE,
         _COLUMNS,
-        "Let positive rates of these groups differ at most so much",
+        "Limit how far groups differ in positive decisions",
         metavar="SHARE",
     )
     group_column: str | None = _option(

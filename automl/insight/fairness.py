@@ -10,6 +10,8 @@ Notation: g = groups, k = classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ _MOST_RESAMPLES, _LEAST_RESAMPLES = 400, 50
 _MOST_CELLS = 4_000_000  # of all resampled confusions together
 _FEW_ROWS = 30  # of a group's positive or negative rows: a rate of fewer counts for no difference
 _MOST_COLUMNS = 12
+_BY_CHANCE = 0.05  # how often groups that are treated alike may seem apart
 
 
 def facts(evidence: Evidence) -> Facts:
@@ -78,7 +81,11 @@ def _audit_classes(evidence: Evidence, groups: Groups) -> Facts:
             entry["tpr"] = _rate(tally.confusion[g][1, 1], truth[1], tally.shrink)
             entry["fpr"] = _rate(tally.confusion[g][0, 1], truth[0], tally.shrink)
         rows.append(entry)
-    return {"column": groups.column, "groups": rows, "gaps": tally.gaps(evidence.classes)}
+    return {
+        "column": groups.column,
+        "groups": rows,
+        "gaps": tally.gaps(groups.labels, evidence.classes),
+    }
 
 
 class Tally:
@@ -112,30 +119,25 @@ class Tally:
     def right(self) -> Floats:
         return np.asarray(np.trace(self.confusion, axis1=1, axis2=2))
 
-    def gaps(self, classes: tuple[str, ...]) -> Facts:
-        """Differences and ratios with bootstrap intervals, and what differs by chance alone.
+    def gaps(self, labels: Sequence[str], classes: Sequence[str]) -> Facts:
+        """Differences and ratios with bootstrap intervals, and the two groups most clearly apart.
 
-        "chance": what 95 of 100 differences stay below where all groups are treated alike.
         "class": whose difference of demographic parity it is, with several classes.
         """
         rng = np.random.default_rng(0)
         own = _gaps(self.confusion[None], self.shrink)
         drawn = _gaps(self._drawn(rng, self.confusion), self.shrink)
-        pooled = self.confusion.sum(axis=0)
-        # Alike: every group has the errors of all, on its own numbers of each true class …
-        odds = pooled / np.maximum(pooled.sum(axis=1, keepdims=True), 1e-300)
-        alike = _gaps(self._drawn(rng, self.confusion.sum(axis=2)[..., None] * odds), self.shrink)
-        # … and, for demographic parity, the same shares of every cell.
-        same = self.all[:, None, None] * pooled / pooled.sum()
-        equal = _gaps(self._drawn(rng, same), self.shrink)
-        found: Facts = {}
-        for name, chance in (("parity", equal), ("odds", alike)):
-            difference, ratio = f"{name}_difference", f"{name}_ratio"
-            found[difference] = _with_ends(own[difference], drawn[difference])
-            found[ratio] = _with_ends(own[ratio], drawn[ratio])
-            found[f"{name}_chance"] = _quantile(chance[difference], 0.95)
+        found: Facts = {
+            name: _with_ends(own[name], drawn[name])
+            for name in ("parity_difference", "parity_ratio", "odds_difference", "odds_ratio")
+        }
         worst = int(own["parity_class"][0])
         found["class"] = classes[worst] if self.n_classes > 2 else None
+        shares = self.confusion[..., worst].sum(axis=1)
+        rates = [
+            _rate(part, whole, self.shrink) for part, whole in zip(shares, self.all, strict=True)
+        ]
+        found["clearest"] = clearest(labels, rates)
         return found
 
     def _drawn(self, rng: np.random.Generator, confusion: Floats) -> Floats:
@@ -219,11 +221,37 @@ def _rate(part: float, whole: float, shrink: float) -> Figure | None:
     return share, max(centre - reach, 0.0), min(centre + reach, 1.0)
 
 
+def clearest(labels: Sequence[str], figures: Sequence[Figure | None]) -> Facts | None:
+    """The two groups whose figures are apart most clearly, the higher first.
+
+    The largest and the least figure often are those of the smallest groups, by chance.
+    "clear": whether it is more than chance makes of so many pairs (Bonferroni).
+    """
+    known = [(one, label) for one, label in zip(figures, labels, strict=True) if one is not None]
+    pairs = [
+        ((a[0] - b[0]) / (math.hypot(a[2] - a[1], b[2] - b[1]) / (2 * Z) or 1e-300), i, j)
+        for i, (a, _) in enumerate(known)
+        for j, (b, _) in enumerate(known)
+        if i != j
+    ]
+    if not pairs:
+        return None
+    apart, i, j = max(pairs)
+    least = NormalDist().inv_cdf(1.0 - _BY_CHANCE / len(pairs))
+    return {
+        "high": [known[i][1], known[i][0][0]],
+        "low": [known[j][1], known[j][0][0]],
+        "clear": apart > least,
+    }
+
+
 # Values
 
 
 def _audit_values(evidence: Evidence, groups: Groups) -> Facts:
+    """Errors by group; `tilted`: a mean error further from 0 than chance makes of so many."""
     losses, name = row_losses(evidence)
+    least = NormalDist().inv_cdf(1.0 - _BY_CHANCE / 2.0 / len(groups.labels))
     wrong = evidence.prediction - evidence.y
     rows: list[Facts] = []
     for g, label in enumerate(groups.labels):
@@ -231,6 +259,7 @@ def _audit_values(evidence: Evidence, groups: Groups) -> Facts:
         if not len(own):
             continue
         weight = None if evidence.weight is None else evidence.weight[own]
+        bias = mean_of(wrong[own], weight)
         rows.append(
             {
                 "group": label,
@@ -238,11 +267,12 @@ def _audit_values(evidence: Evidence, groups: Groups) -> Facts:
                 "share": len(own) / len(groups.codes),
                 "score": score_of(evidence, own),
                 "actual": mean_of(evidence.y[own], weight),
-                "bias": mean_of(wrong[own], weight),
+                "bias": bias,
+                "tilted": abs(bias[0]) > least * (bias[2] - bias[1]) / (2 * Z),
                 "loss": mean_of(losses[own], weight),
             }
         )
-    known = [one for one in rows if math.isfinite(_first(one["loss"]))]
+    known = [one for one in rows if one["rows"] > 1]
     return {
         "column": groups.column,
         "loss": name,
@@ -251,6 +281,7 @@ def _audit_values(evidence: Evidence, groups: Groups) -> Facts:
             "loss_difference": _difference([one["loss"] for one in known]),
             "loss_ratio": _ratio([_first(one["loss"]) for one in known]),
             "bias_difference": _difference([one["bias"] for one in known]),
+            "clearest": clearest([one["group"] for one in known], [one["loss"] for one in known]),
         },
     }
 

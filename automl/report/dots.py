@@ -11,7 +11,7 @@ from automl.report.svg import scale, svg, ticks
 WIDTH = 340
 _LINE = 22
 _LEFT = 132
-_LETTERS = 18
+_LETTERS = 17
 
 
 def dots(
@@ -64,7 +64,7 @@ def dots(
 def _tick(value: float, share: bool, span: float) -> str:
     if share:
         return f"{value:.0%}" if span > 0.04 else f"{value:.1%}"
-    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:.2g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def with_ends(figure: Sequence[float], *, share: bool = False) -> str:
@@ -80,4 +80,4 @@ def short(value: float) -> str:
     size = abs(value)
     if size >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3f}" if size < 1 else f"{value:.3g}"
+    return f"{value:.3f}" if size < 1 else f"{value:#.3g}".rstrip(".")

@@ -27,6 +27,7 @@ IntArray = NDArray[np.integer[Any]]
 _MOST_CUTS = 1000
 _LEAST_ROWS = 20  # of a group among the rows that are looked at: the share of fewer is chance
 _ROUNDING = 1e-12
+_LEAST_GAIN = 0.1  # of what the best threshold gains over deciding alike for everybody
 # What a margin's loss grows by that no threshold brings within the limit: more than metrics differ
 # by, and more for a larger excess, so that the nearest is taken where there is no other.
 _OUTSIDE, _BY_EXCESS = 2.0, 10.0
@@ -45,7 +46,7 @@ class Parity:
         """The best threshold within the limit and 0.0; else the nearest, and the excess.
 
         rows: of the table.  "Best" is by `metric` where that tunes thresholds; for others by
-        accuracy, and 0.5 stays where it keeps to the limit. A threshold that decides no better
+        accuracy, and 0.5 stays where it keeps to the limit. A threshold that decides hardly better
         than calling nobody positive, or everybody, does not count: it would satisfy any limit.
         """
         if not tunes(metric):
@@ -60,7 +61,8 @@ class Parity:
             cuts, losses = cut_losses(metric, y, proba, weight)
             sides = (np.zeros(len(y)), np.ones(len(y)))
             idle = min(metric.loss(metric.score(y, side, weight)) for side in sides)
-        useful = losses < idle - _ROUNDING
+        gain = idle - losses
+        useful = gain > max(_LEAST_GAIN * float(gain.max()), _ROUNDING)
         if not useful.any():
             return 0.5, max(self.difference(rows, proba, 0.5, weight) - self.limit, 0.0)
         cuts, losses = cuts[useful], losses[useful]

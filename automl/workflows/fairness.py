@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from automl.config import FitConfig
 from automl.data.groups import LEAST_ROWS, Groups, group_rows, protected
@@ -21,6 +24,7 @@ from automl.search.select import Choice, choose
 from automl.task import Task
 
 if TYPE_CHECKING:
+    from automl.model.predictor import Predictor
     from automl.workflows.finish import Finish
     from automl.workflows.student import Taught
     from automl.workflows.training_table import TrainingTable
@@ -33,7 +37,9 @@ def audited_groups(
     features: pd.DataFrame, schema: Schema, config: FitConfig, ledger: Ledger
 ) -> tuple[Groups, ...]:
     """The groups of the columns that are audited: those of `--sensitive`, or found by name."""
-    names = config.sensitive or protected([str(name) for name in features.columns])[:_MOST_FOUND]
+    # What --drop-pii left out stays out, unless its audit is asked for.
+    telling = [one.name for one in schema.columns if not one.reason.startswith("--drop-pii")]
+    names = config.sensitive or protected(telling)[:_MOST_FOUND]
     used = {schema.columns[i].name for i in schema.used}
     every = [group_rows(features[name], asked=bool(config.sensitive)) for name in names]
     found = tuple(groups for groups in every if len(groups.labels) > 1)
@@ -52,6 +58,34 @@ def audited_groups(
         what = f"{groups.column!r}, {len(groups.labels)} groups, is audited and {role}"
         ledger.add("fairness", what, "--sensitive")
     return found
+
+
+class NewGroups:
+    """The groups of rows that pass by in chunks, in the columns that a fit audited."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        config = predictor.manifest.get("config")
+        settings = config if isinstance(config, Mapping) else {}
+        self._asked = tuple(map(str, settings.get("sensitive", ())))
+        self._target = predictor.target
+        self._parts: dict[str, list[pd.Series[Any]]] = {}
+
+    def see(self, frame: pd.DataFrame) -> None:
+        """Take the next rows into account; a column that they lack is not audited."""
+        there = [str(name) for name in frame.columns if name != self._target]
+        names = self._asked or protected(there)[:_MOST_FOUND]
+        for name in names:
+            if name in there:
+                self._parts.setdefault(name, []).append(frame[name])
+
+    def groups(self, rows: NDArray[np.integer[Any]]) -> tuple[Groups, ...]:
+        """The groups of some of the rows that have passed by; their numbers count from 0."""
+        found = []
+        for parts in self._parts.values():
+            column = pd.concat(parts, ignore_index=True)
+            if len(column) > int(rows.max(initial=-1)):
+                found.append(group_rows(column.iloc[rows], asked=bool(self._asked)))
+        return tuple(one for one in found if len(one.labels) > 1)
 
 
 def check_parity(table: TrainingTable, config: FitConfig) -> None:
@@ -159,5 +193,5 @@ def _tell(finish: Finish, found: dict[str, Any]) -> None:
         finish.ledger.add("fairness", what, why)
     else:
         what = f"--max-disparity {found['limit']:g} is exceeded: {differ}"
-        why = f"no candidate and threshold that decides better than a constant is nearer; {price}"
+        why = f"no candidate and threshold that still decides something is nearer; {price}"
         finish.ledger.add("fairness", what, why, warning=True)

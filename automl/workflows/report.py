@@ -26,6 +26,8 @@ from automl.report.report import LEFT_OUT, report_page
 from automl.workflows._rows import Chunk, Tally, refuse_inputs
 from automl.workflows.evaluate import EvaluateOptions, Labelled, labelled_rows
 from automl.workflows.facts import REPORT_JSON, facts_of, known_sections
+from automl.workflows.fairness import NewGroups
+from automl.workflows.personal import hidden
 from automl.workflows.recorded import recorded, stored_facts
 
 if TYPE_CHECKING:
@@ -104,13 +106,16 @@ def _on_rows(
         record = recorded(manifest)
         stored = stored_facts(manifest) or {}
     sample, ends = _Sample(predictor, options.seed), _Ends(predictor)
+    audited = NewGroups(predictor)
 
     def see(chunk: Chunk) -> None:
         sample.see(chunk)
         ends.see(chunk)
+        audited.see(hidden(chunk.frame, predictor.schema, chunk.parsed))
 
     rows = labelled_rows(predictor, data, options, see)
-    evidence = replace(_evidence(predictor, rows, sample), bounds=ends.of(rows.rows))
+    evidence = _evidence(predictor, rows, sample)
+    evidence = replace(evidence, bounds=ends.of(rows.rows), groups=audited.groups(rows.rows))
     if evidence.explanation is not None:
         drivers = evidence.explanation.global_importance().to_json()["columns"]
         record = replace(record, importance=drivers)

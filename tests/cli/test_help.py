@@ -127,6 +127,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
         spread=0.0041,
         score_crossfitted=0.8101,
         test={"score": 0.79, "low": 0.75, "high": 0.83, "rows": 2469},
+        parity=None,
         corrected={"score": 0.8055, "low": 0.791, "high": 0.819},
         fold_scores=[0.81, 0.82],
         baseline=0.5,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def make_evidence(
     schema, parsed = infer_schema(frame)
     n = len(frame)
     usual = "rmse" if task is Task.REGRESSION else "log_loss"
-    return Evidence(
+    made = Evidence(
         task=task,
         target="y",
         classes=() if task is Task.REGRESSION else tuple(classes),
@@ -42,6 +43,7 @@ def make_evidence(
         schema=schema,
         rows=np.arange(n),
         y=y,
+        weight=None,
         prediction=prediction,
         fold=np.zeros(n, dtype=np.int64),
         sample=np.arange(n),
@@ -49,8 +51,8 @@ def make_evidence(
         explained=np.empty(0, dtype=np.int64),
         explanation=None,
         groups=tuple(group_rows(frame[name]) for name in sensitive),
-        **{"weight": None, **more},
     )
+    return replace(made, **more)
 
 
 def people(n: int, seed: int) -> pd.DataFrame:

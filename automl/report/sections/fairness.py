@@ -17,7 +17,7 @@ STYLE = """
 .fairness .audit h3 { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
 .fairness .audit .said { margin: .2rem 0 .6rem; overflow-wrap: anywhere; }
 .fairness .charts { display: grid; gap: .4rem 1.2rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
 .fairness .charts h4 { margin: .5rem 0 0; font-size: .86rem; font-weight: 550; }
 .fairness details { margin-top: .7rem; font-size: .92rem; }
 .fairness summary { cursor: pointer; color: var(--soft); }
@@ -64,42 +64,42 @@ def _limit(facts: Facts) -> str:
     lines = "".join(
         row([cell(name), *(cell(text) for text in texts)])
         for name, *texts in (
-            ("with the limit", *_costs(found)),
-            ("without it", *_costs(free)),
+            ("with the limit", *_costs(facts, found)),
+            ("without it", *_costs(facts, free)),
         )
     )
-    names = ["", "largest difference", facts["metric"], "accuracy", "threshold"]
+    scores = [facts["metric"]] if facts["metric"] == "accuracy" else [facts["metric"], "accuracy"]
+    names = ["what ships", "largest difference", *scores, "threshold"]
     hint = (
         f"The shares of groups that are called positive were to differ by at most "
         f"{found['limit']:g} (--max-disparity). There is one threshold for all groups: one by "
         "group would treat persons differently by their group, and would need to know it of "
-        "whoever is decided on; in many places that is unlawful."
+        "whoever is decided on; in many places that is unlawful. New rows will differ a little "
+        "more or less: see the intervals below."
     )
     if not found["kept"]:
         hint = (
-            "No candidate and threshold that decides better than a constant keeps to the limit; "
-            f"the nearest ships. {hint}"
+            "No candidate and threshold that still decides something keeps to the limit; the "
+            f"nearest ships. {hint}"
         )
     return card(f"The limit of {found['limit']:g} {holds}", hint, table(names, lines))
 
 
-def _costs(found: Any) -> tuple[str, str, str, str]:
-    return (
-        short(found["difference"]),
-        short(found["score"]),
-        short(found["accuracy"]),
-        f"{found['threshold']:.4f}",
-    )
+def _costs(facts: Facts, found: Any) -> tuple[str, ...]:
+    scores = ["score"] if facts["metric"] == "accuracy" else ["score", "accuracy"]
+    told = (short(found["difference"]), *(short(found[name]) for name in scores))
+    return (*told, f"{found['threshold']:.4f}")
 
 
 def _audit(facts: Facts, one: Any) -> str:
     said = _said_values if facts["task"] == "regression" else _said_classes
     text, badge = said(facts, one)
     kind = {"differs": "badge warn", "alike": "badge good"}.get(badge, "badge")
-    words = {"differs": "groups differ", "alike": "no more than chance", "": "groups differ a bit"}
+    words = {"differs": "groups differ", "alike": "no more than chance"}
     return (
         f'<div class="card audit"><h3><bdi>{shown(one["column"], 80)}</bdi>'
-        f'<span class="{kind}">{words[badge]}</span></h3><p class="said">{text}</p>'
+        f'<span class="{kind}">{words.get(badge, "groups differ somewhat")}</span></h3>'
+        f'<p class="said">{text}</p>'
         f'<div class="charts">{_charts(facts, one)}</div>'
         f"<details><summary>All figures</summary>{_gaps(facts, one)}{_table(facts, one)}</details>"
         "</div>"
@@ -111,55 +111,48 @@ def _name(text: object) -> str:
 
 
 def _said_classes(facts: Facts, one: Any) -> tuple[str, str]:
-    gaps = one["gaps"]
-    difference, ratio = gaps["parity_difference"], gaps["parity_ratio"]
-    if difference is None:
+    found = one["gaps"]["clearest"]
+    if found is None:
         return "There are too few rows to compare.", ""
-    if facts["task"] == "binary":
-        known = [group for group in one["groups"] if group["called"] is not None]
-        high = max(known, key=lambda group: group["called"][0])
-        low = min(known, key=lambda group: group["called"][0])
-        text = (
-            f"{_name(high['group'])} is called {_name(facts['positive'])} in "
-            f"<b>{high['called'][0]:.1%}</b> of rows, {_name(low['group'])} in "
-            f"<b>{low['called'][0]:.1%}</b>; "
-            f"true are {high['actual'][0]:.1%} and {low['actual'][0]:.1%}."
-        )
-    else:
-        text = f"The share called {_name(gaps['class'])} differs most: {difference[0]:.1%}."
-    if difference[0] <= gaps["parity_chance"]:
-        reach = f"chance alone reaches {gaps['parity_chance']:.1%}"
-        return f"{text} That is no more than chance: {reach}.", "alike"
-    if facts["task"] == "binary" and ratio is not None and ratio[0] < _FOUR_FIFTHS:
+    (high, most), (low, least) = found["high"], found["low"]
+    binary = facts["task"] == "binary"
+    called = _name(facts["positive"] if binary else one["gaps"]["class"])
+    text = (
+        f"{_name(high)} is called {called} in <b>{most:.1%}</b> of rows, {_name(low)} in "
+        f"<b>{least:.1%}</b>"
+    )
+    if binary:
+        true = {group["group"]: group["actual"][0] for group in one["groups"]}
+        text += f"; true are {true[high]:.1%} and {true[low]:.1%}"
+    if not found["clear"]:
+        return f"{text}. No two groups differ by more than chance makes of it.", "alike"
+    if binary and least < _FOUR_FIFTHS * most:
         return (
-            f"{text} The ratio of {ratio[0]:.2f} is below four fifths, from where on "
+            f"{text}. The ratio of {least / most:.2f} is below four fifths, from where on "
             "adverse impact is usually suspected.",
             "differs",
         )
-    return text, ""
+    return f"{text}.", ""
 
 
 def _said_values(facts: Facts, one: Any) -> tuple[str, str]:
-    groups = one["groups"]
-    if not groups or one["gaps"]["loss_difference"] is None:
+    found = one["gaps"]["clearest"]
+    if found is None:
         return "There are too few rows to compare.", ""
-    high = max(groups, key=lambda group: group["loss"][0])
-    low = min(groups, key=lambda group: group["loss"][0])
+    (high, most), (low, least) = found["high"], found["low"]
     text = (
-        f"The {shown(one['loss'])} is largest for {_name(high['group'])}, "
-        f"<b>{short(high['loss'][0])}</b>, and least for {_name(low['group'])}, "
-        f"<b>{short(low['loss'][0])}</b>."
+        f"Mean {shown(one['loss'])} of {_name(high)} <b>{short(most)}</b>, of {_name(low)} "
+        f"<b>{short(least)}</b>"
     )
+    text += "." if found["clear"] else ": no more than chance makes of it."
     tilted = [
-        f"{_name(group['group'])} ({short(group['bias'][0])})"
-        for group in groups
-        if group["bias"][1] > 0 or group["bias"][2] < 0
+        f"{_name(group['group'])} ({group['bias'][0]:+,.3g})"
+        for group in one["groups"]
+        if group["tilted"]
     ]
     if tilted:
-        text += f" On average too high or too low: {', '.join(tilted)}."
-        return text, "differs"
-    apart = high["loss"][1] > low["loss"][2]
-    return text, "" if apart else "alike"
+        return f"{text} Too high (+) or too low (−) on average: {', '.join(tilted)}.", "differs"
+    return text, "" if found["clear"] else "alike"
 
 
 def _charts(facts: Facts, one: Any) -> str:
@@ -205,11 +198,8 @@ def _gaps(facts: Facts, one: Any) -> str:
         if figure is None:
             continue
         text = short(figure) if isinstance(figure, float) else with_ends(figure)
-        chance = one["gaps"].get(name.replace("_difference", "_chance"))
-        by_chance = isinstance(chance, float) and name.endswith("_difference")
-        note = f"{equal}; chance reaches {short(chance)}" if by_chance else equal
-        lines += row([cell(title), cell(text), cell(note, "left")])
-    return table(["measure", "over the groups", ""], lines) if lines else ""
+        lines += row([cell(title), cell(text), cell(equal, "left")])
+    return table(["measure", "over the groups", "meaning"], lines) if lines else ""
 
 
 def _table(facts: Facts, one: Any) -> str:

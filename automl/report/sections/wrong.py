@@ -12,6 +12,7 @@ NAME, TITLE = "wrong", "Where it is wrong"
 
 _CONDITION = 110
 STYLE = """
+.wrong .grid2 { grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
 .wrong .slice h3 { display: flex; flex-wrap: wrap; gap: .3rem; font-size: .95rem;
   line-height: 1.5; margin: 0 0 .3rem; }
 .wrong .slice h3 code { font-size: .88rem; }
@@ -98,7 +99,7 @@ def _worst(facts: Facts) -> str:
     if not facts["worst"]:
         return ""
     values = facts["task"] == "regression"
-    names = ["row", "true", "predicted", *([] if values else ["given to the true class"]), "loss"]
+    names = ["row", "true", "predicted", *([] if values else ["probability"]), "loss"]
     lines = ""
     for one in facts["worst"]:
         told = [f"{one['row']:,}"]
@@ -110,5 +111,6 @@ def _worst(facts: Facts) -> str:
     hint = (
         "By number, the first row of data being row 1; their cells are left out, for they may "
         "tell of persons. Wrong labels and rare cases are often among them."
+        + ("" if values else " The probability is that of the true class.")
     )
     return card("Rows with the highest loss", hint, table(names, lines))
