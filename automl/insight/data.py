@@ -8,13 +8,14 @@ import numpy as np
 
 from automl.data.schema import Column
 from automl.insight.evidence import Evidence, Facts
+from automl.insight.histogram import binned
 from automl.insight.record import Record
 from automl.task import Task
 
 _MOST_COLUMNS = 500
 _MOST_CLASSES = 60
 _MOST_DROPPED = 200
-_BARS = 20
+_BARS, _TARGET_BARS = 20, 40
 _LONGEST = 300
 _TOPICS = ("data", "columns", "task", "folds")
 
@@ -60,12 +61,12 @@ def facts(record: Record, evidence: Evidence) -> Facts:
 def _target(evidence: Evidence) -> dict[str, Any]:
     y, name = evidence.y, evidence.target
     if evidence.task is Task.REGRESSION:
-        counts, edges = np.histogram(y, bins=40)
+        low, high = float(y.min()), float(y.max())
         quantiles = np.quantile(y, [0.0, 0.25, 0.5, 0.75, 1.0])
         return {
             "name": name,
-            "counts": counts.tolist(),
-            "edges": [float(edges[0]), float(edges[-1])],
+            "counts": binned(y, low, high, _TARGET_BARS).astype(int).tolist(),
+            "edges": [low, high],
             "quantiles": quantiles.tolist(),
             "mean": float(y.mean()),
         }
@@ -106,5 +107,5 @@ def _shape(column: Column) -> list[float]:
     # Many quantiles instead of a density: values that many rows share stay what they are.
     values = np.interp(np.linspace(0.0, 1.0, 2001), np.linspace(0.0, 1.0, len(bins)), bins)
     inside = values[(values >= low) & (values <= high)]
-    heights, _ = np.histogram(inside, bins=_BARS, range=(low, high))
+    heights = binned(inside, low, high, _BARS)
     return [round(float(height), 3) for height in heights / max(heights.max(), 1)]

@@ -22,6 +22,7 @@ from automl.insight.contributions import (
 )
 from automl.insight.evidence import Evidence, Facts
 from automl.insight.partial import partial_dependence
+from automl.insight.people import personal_in
 from automl.insight.told_rows import told_rows
 from automl.model.cells import NUMBERS
 from automl.model.explain import Explanation, Importance
@@ -85,14 +86,18 @@ class _Hidden:
     def column(self, column: int) -> bool:
         """Whether its cells tell of persons, or are free text."""
         if column not in self._known:
-            explanation = self._explanation
-            kind, name = explanation.kinds[column], explanation.columns[column]
-            personal = kind in _MASKED_KINDS
-            if not personal:
-                cells = read_cells(explanation.data.iloc[:, column])
-                personal = find_personal(name, cells, kind) is not None
-            self._known[column] = personal
+            kind = self._explanation.kinds[column]
+            self._known[column] = kind in _MASKED_KINDS or self._tells(column, kind)
         return self._known[column]
+
+    def _tells(self, column: int, kind: Kind) -> bool:
+        """By what training knew of the column, or by the cells that would be shown."""
+        schema, cells = self._evidence.schema, self._evidence.cells
+        place = schema.used[column]
+        if place in cells.values and personal_in(schema.columns[place], cells.values[place]):
+            return True
+        told = read_cells(self._explanation.data.iloc[:, column])
+        return find_personal(self._explanation.columns[column], told, kind) is not None
 
     def cell(self, column: int, text: str) -> str:
         """What is shown of a cell."""

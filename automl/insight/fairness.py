@@ -56,6 +56,12 @@ def facts(evidence: Evidence) -> Facts:
     }
 
 
+def _counted(evidence: Evidence, groups: Groups, g: int) -> NDArray[np.intp]:
+    """The rows of a group; none where all their weights are 0, for then they say nothing."""
+    own = np.flatnonzero(groups.codes == g)
+    return own if evidence.weight is None or evidence.weight[own].any() else own[:0]
+
+
 # Classes
 
 
@@ -64,7 +70,7 @@ def _audit_classes(evidence: Evidence, groups: Groups) -> Facts:
     one = tally.n_classes == 2
     rows = []
     for g, label in enumerate(groups.labels):
-        own = np.flatnonzero(groups.codes == g)
+        own = _counted(evidence, groups, g)
         if not len(own):
             continue
         entry: Facts = {
@@ -255,7 +261,7 @@ def _audit_values(evidence: Evidence, groups: Groups) -> Facts:
     wrong = evidence.prediction - evidence.y
     rows: list[Facts] = []
     for g, label in enumerate(groups.labels):
-        own = np.flatnonzero(groups.codes == g)
+        own = _counted(evidence, groups, g)
         if not len(own):
             continue
         weight = None if evidence.weight is None else evidence.weight[own]

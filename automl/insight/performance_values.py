@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from automl.insight.evidence import Bounds, Evidence, Facts, Floats
+from automl.insight.histogram import binned
 from automl.insight.reliability import wilson
 from automl.insight.rounding import all_rounded, rounded
 
@@ -54,9 +55,9 @@ def _residuals(residual: Floats, weight: Floats | None) -> Facts:
     low, high = _ends(residual)
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    counts, edges = np.histogram(residual, bins=_BINS, range=(low, high), weights=weight)
+    counts = binned(residual, low, high, _BINS, weight)
     return {
-        "edges": all_rounded(edges, 6),
+        "edges": all_rounded(np.linspace(low, high, _BINS + 1), 6),
         "counts": all_rounded(counts, 8),
         "below": int((residual < low).sum()),
         "above": int((residual > high).sum()),

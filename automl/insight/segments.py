@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from automl.data.cells import Cells
-from automl.data.personal import find_personal
 from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.insight.people import personal_in
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -80,7 +79,7 @@ def places_of(
         column = schema.columns[index]
         if column.kind is Kind.TEXT or isinstance(values, pd.Series):
             continue
-        if _is_personal(column, np.asarray(values)):
+        if personal_in(column, values) is not None:
             continue
         if column.kind in (Kind.CATEGORICAL, Kind.BOOLEAN):
             one = _of_levels(column, np.asarray(values), losses, known)
@@ -89,17 +88,6 @@ def places_of(
         if one.n_places + one.has_missing > 1:
             found.append(one)
     return sorted(found, key=lambda one: -_explained(one, losses, known))[:_MOST_COLUMNS]
-
-
-def _is_personal(column: Column, values: Floats) -> bool:
-    if column.kind is Kind.CATEGORICAL:
-        codes = np.arange(len(column.levels), dtype=np.intp)
-        cells = Cells("text", np.empty(0), codes, np.array(column.levels, dtype=object))
-    else:
-        source = "datetime" if column.kind is Kind.DATETIME else "number"
-        nothing = np.empty(0, dtype=np.intp)
-        cells = Cells(source, values.astype(np.float64), nothing, np.empty(0, dtype=object))
-    return find_personal(column.name, cells, column.kind) is not None
 
 
 def _explained(one: Places, losses: Floats, known: NDArray[np.bool_]) -> float:

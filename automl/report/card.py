@@ -96,7 +96,7 @@ def _data(data: Facts) -> str:
 
 def _target(target: Facts) -> list[str]:
     if "classes" in target:
-        total = max(sum(count for _, count in target["classes"]), 1)
+        total = max(target["rows"], 1)
         shares = [f"{plain(label, 40)} {count / total:.1%}" for label, count in target["classes"]]
         dots = ", …" if len(shares) > _CLASSES or target.get("more") else ""
         return [f"Target: {', '.join(shares[:_CLASSES])}{dots}"]

@@ -22,7 +22,7 @@ from automl.metrics._threshold import score_probabilities
 from automl.model.bundle import load_bundle, verify_bundle
 from automl.model.manifest import Manifest, check_digest
 from automl.model.reading import understood
-from automl.report.report import LEFT_OUT, report_page
+from automl.report.report import report_page
 from automl.workflows._rows import Chunk, Tally, refuse_inputs
 from automl.workflows.evaluate import EvaluateOptions, Labelled, labelled_rows
 from automl.workflows.facts import REPORT_JSON, facts_of, known_sections
@@ -112,9 +112,11 @@ def _on_rows(
     )
 
     def see(chunk: Chunk) -> None:
+        # As they are read, no cell of a column that is hashed may come to the page.
+        chunk = replace(chunk, frame=hidden(chunk.frame, predictor.schema, chunk.parsed))
         sample.see(chunk)
         ends.see(chunk)
-        audited.see(hidden(chunk.frame, predictor.schema, chunk.parsed))
+        audited.see(chunk.frame)
 
     rows = labelled_rows(predictor, data, options, see)
     evidence = _evidence(predictor, rows, sample)
@@ -137,7 +139,6 @@ def _on_rows(
                 found = facts_of(section, record, evidence)
             if found:
                 facts[section] = found
-    facts["about"].pop(LEFT_OUT, None)
     return facts, rows
 
 
