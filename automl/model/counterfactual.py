@@ -144,8 +144,8 @@ class _Search:
     def _grid(self, i: int) -> Floats:
         """Typed values that the column may take instead of its own."""
         column = self._columns[i]
-        if column.kind is Kind.TEXT:
-            return np.empty(0)
+        if column.kind is Kind.TEXT or column.hash_key:
+            return np.empty(0)  # nobody can write the cell that a hash was
         own = float(np.asarray(self._row.values[i])[0])
         if column.kind in (Kind.NUMERIC, Kind.DATETIME):
             ends = [v for v in (column.minimum, column.maximum) if v is not None]

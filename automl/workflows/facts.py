@@ -16,6 +16,8 @@ from automl.report.report import LEFT_OUT, report_page
 from automl.report.sections import ORDER
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
+# Of the facts: another one where a section reads what an earlier version did not write.
+FORMAT = 1
 # What matters most first: where time is short, the last ones are left out.
 PRIORITY = (
     *("result", "decisions", "data", "performance", "race", "explanation", "wrong"),
@@ -100,6 +102,6 @@ def about_of(record: Record) -> Facts:
 
 def report_files(facts: dict[str, Facts]) -> dict[str, bytes]:
     """`report.json` and the page that is drawn from it, by their names in a bundle."""
-    text = json_bytes(facts)
+    text = json_bytes({"format": FORMAT, **facts})
     page = report_page(json.loads(text))  # as it will be drawn again
     return {REPORT_JSON: text, REPORT_HTML: page.encode("utf-8")}

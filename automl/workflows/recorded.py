@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from automl.insight.record import Record
 from automl.model.jsonfile import read_bounded, read_json
 from automl.model.manifest import RUN, Manifest
 from automl.search.journal import read_journal
-from automl.workflows.facts import REPORT_JSON
+from automl.workflows.facts import FORMAT, REPORT_JSON
 from automl.workflows.output import JOURNAL
 from automl.workflows.show import SECTIONS
 
@@ -22,15 +23,29 @@ MOST_BYTES = 1 << 25  # of report.json, and of each file that a record is read f
 _MOST_LINES = 100_000  # of the ledger
 
 
-def stored_facts(manifest: Manifest) -> dict[str, Facts] | None:
-    """The facts that the bundle's own page was drawn from; None in one written without."""
+@dataclass(frozen=True)
+class Stored:
+    """The facts that a bundle's own page was drawn from; drawable: this version knows them."""
+
+    facts: dict[str, Facts]
+    format: object
+
+    @property
+    def drawable(self) -> bool:
+        return self.format == FORMAT and not isinstance(self.format, bool)
+
+
+def stored_facts(manifest: Manifest) -> Stored | None:
+    """What `report.json` of a bundle holds; None in one written without."""
     if REPORT_JSON not in manifest.files:
         return None
     path = manifest.path(REPORT_JSON)
     found = read_json(path, most=MOST_BYTES)
-    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-        raise BundleError(f"'{path}' does not hold the facts of a report.")
-    return found
+    if isinstance(found, dict):
+        facts = {name: one for name, one in found.items() if name != "format"}
+        if all(isinstance(one, dict) for one in facts.values()):
+            return Stored(facts, found.get("format"))
+    raise BundleError(f"'{path}' does not hold the facts of a report.")
 
 
 def recorded(manifest: Manifest) -> Record:

@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 
 from automl.data.schema import ParsedTable
 from automl.data.write import placed
-from automl.errors import ConfigError
+from automl.errors import BundleError, ConfigError
 from automl.insight import result as result_facts
 from automl.insight.evidence import Bounds, Evidence, Facts
 from automl.insight.result import Measured
 from automl.metrics._interval import bootstrap_interval
 from automl.metrics._lookup import get_metric
 from automl.metrics._threshold import score_probabilities
-from automl.model.bundle import load_bundle, verify_bundle
+from automl.model.bundle import verify_bundle
 from automl.model.manifest import Manifest, check_digest
 from automl.model.reading import understood
 from automl.report.report import report_page
-from automl.workflows._rows import Chunk, Tally, refuse_inputs
+from automl.workflows._contract import check_report
+from automl.workflows._rows import Chunk, Tally, open_predictor, refuse_inputs
 from automl.workflows.evaluate import EvaluateOptions, Labelled, labelled_rows
-from automl.workflows.facts import REPORT_JSON, facts_of, known_sections
+from automl.workflows.facts import FORMAT, REPORT_HTML, REPORT_JSON, facts_of, known_sections
 from automl.workflows.fairness import NewGroups
 from automl.workflows.personal import hidden
 from automl.workflows.recorded import recorded, stored_facts
@@ -70,8 +71,9 @@ def report(
 
     output: `<name of the bundle>-report.html` in the current folder by default, never a file of
     the bundle.  options: how the rows are read and taken, as `evaluate` has them.
-    Raises BundleError, also for a bundle whose facts are no report; DataError for rows as
-    `evaluate` does; ConfigError for a bundle without a report where no rows are given.
+    Raises BundleError, also for a bundle whose facts are no report or of another version's;
+    DataError for rows as `evaluate` does; ConfigError for a bundle without a report, and for
+    options that tell of rows, where none are given.
     """
     options = options or EvaluateOptions()
     folder = Path(bundle)
@@ -82,14 +84,11 @@ def report(
         manifest = verify_bundle(folder)
         if options.require_digest is not None:
             check_digest(manifest, options.require_digest)
-        facts = stored_facts(manifest)
-        if facts is None:
-            raise ConfigError(
-                f"The bundle '{folder}' holds no report: it was written without.",
-                hint=f"Give labelled rows: `automl report {folder} DATA`.",
-            )
+        _refuse_options(options)
+        facts = _own_facts(manifest)
     else:
-        predictor = load_bundle(folder, require_digest=options.require_digest)
+        check_report(options.report, data, folder, output=place)
+        predictor = open_predictor(folder, options.threads, options.require_digest)
         facts, rows = _on_rows(verify_bundle(folder), predictor, data, options)
     with understood(folder / REPORT_JSON):
         page = report_page(facts).encode("utf-8")
@@ -98,13 +97,42 @@ def report(
     return Report(place, facts, rows)
 
 
+def _refuse_options(options: EvaluateOptions) -> None:
+    """Raise ConfigError for what says how rows are read where none are given."""
+    asked = {
+        "--weight-column": options.weight_column is not None,
+        "--validation-report": options.report is not None,
+        f"--{options.mode}": options.mode != "default",
+    }
+    for option, given in asked.items():
+        if given:
+            raise ConfigError(f"{option} needs labelled rows.", hint="Give DATA.")
+
+
+def _own_facts(manifest: Manifest) -> dict[str, Facts]:
+    stored, folder = stored_facts(manifest), manifest.folder
+    hint = f"Give labelled rows: `automl report {folder} DATA`."
+    if stored is None:
+        raise ConfigError(
+            f"The bundle '{folder}' holds no report: it was written without.", hint=hint
+        )
+    if not stored.drawable:
+        raise BundleError(
+            f"'{folder / REPORT_JSON}' has the format {stored.format!r:.40}, and this version of "
+            f"automl draws {FORMAT}.",
+            hint=f"{hint} The page as it was drawn is '{folder / REPORT_HTML}'.",
+        )
+    return stored.facts
+
+
 def _on_rows(
     manifest: Manifest, predictor: Predictor, data: Path | str, options: EvaluateOptions
 ) -> tuple[dict[str, Facts], Labelled]:
     """The facts of every section on new rows; those of the run are the bundle's own."""
     with understood(manifest.folder):
         record = recorded(manifest)
-        stored = stored_facts(manifest) or {}
+        own = stored_facts(manifest)
+    stored = own.facts if own is not None and own.drawable else {}
     sample, ends, audited = (
         _Sample(predictor, options.seed),
         _Ends(predictor),

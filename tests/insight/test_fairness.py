@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from evidences import make_evidence
 
 from automl.insight import fairness
 from automl.insight.evidence import Evidence
+from automl.metrics._lookup import get_metric
 from automl.report.sections.fairness import html
 from automl.task import Task
 
@@ -191,3 +193,16 @@ def test_the_page_tells_the_price_of_a_limit_and_shows_names_as_text() -> None:
     assert "could not be kept" in page
     assert "without it" in page
     assert "one threshold for all groups" in page
+
+
+@pytest.mark.parametrize("task", [Task.BINARY, Task.REGRESSION])
+def test_a_group_whose_weights_are_all_zero_says_nothing(task: Task) -> None:
+    evidence = drawn(600)
+    codes, labels = evidence.groups[0].codes, evidence.groups[0].labels
+    weight = np.where(codes == labels.index("b"), 0.0, 1.0)
+    evidence = replace(evidence, weight=weight, task=task)
+    if task is Task.REGRESSION:
+        evidence = replace(evidence, metric=get_metric("rmse"))
+    facts = json.loads(json.dumps(fairness.facts(evidence), allow_nan=False))
+    assert {one["group"] for one in facts["columns"][0]["groups"]} == {"a", "c"}
+    assert "nan" not in html(facts)

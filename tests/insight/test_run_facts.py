@@ -193,3 +193,14 @@ def test_decisions_tell_what_was_asked_for_and_no_place() -> None:
     found = decisions.facts(record())
     assert found["settings"] == [["trials", "4", "command line"]]
     assert "somebody" not in json.dumps(found)
+
+
+def test_numbers_of_a_clock_have_shapes() -> None:
+    bins = tuple(1.7e18 + 256.0 * i for i in range(21))
+    clock = Column("at", Kind.NUMERIC, "number", "", bins=bins)
+    evidence = regression(200)
+    evidence = replace(evidence, schema=Schema((clock,)), y=np.array(bins)[np.arange(200) % 21])
+    found = data.facts(record(), evidence)
+    assert len(found["shown"][0]["shape"]) == 20
+    assert sum(found["target"]["counts"]) == 200
+    assert found["target"]["edges"] == [bins[0], bins[-1]]

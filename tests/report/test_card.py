@@ -75,7 +75,7 @@ def facts() -> dict[str, Any]:
             "columns": 5,
             "used": 3,
             "kinds": {"numeric": 2, "categorical": 1},
-            "target": {"classes": [["no", 700], ["yes", 200]], "more": 0},
+            "target": {"classes": [["no", 700], ["yes", 200]], "more": 0, "rows": 900},
             "dropped": [["id", "identifier", "a running number"]],
             "more_dropped": 1,
         },

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from automl.data.infer import infer_schema
-from automl.data.schema import ParsedTable
+from automl.data.schema import Kind, ParsedTable
 from automl.insight.evidence import Evidence
 from automl.insight.explanation import facts
 from automl.metrics._lookup import default_metric
@@ -20,6 +20,7 @@ from automl.model.cells import cell_frame, cell_numbers
 from automl.model.explain import Explanation
 from automl.report.sections.explanation import html
 from automl.task import Task
+from automl.workflows.explain import head
 
 EVIL = "<script>alert(1)</script>\"'>=cmd()\u202e\x1b" + "x" * 10_000
 
@@ -173,6 +174,26 @@ def test_cells_that_tell_of_persons_and_free_text_are_masked() -> None:
     found, page = said(evidence_of(frame, values, values.sum(axis=1)))
     assert "example.org" not in json.dumps(found) + page
     assert "anna" not in json.dumps(found) + page
+    assert "•••" in page
+
+
+def test_a_single_row_is_masked_by_what_training_knew_of_its_column() -> None:
+    rng = np.random.default_rng(0)
+    people = np.array([f"person{i}@example.org" for i in range(12)])
+    frame = pd.DataFrame({"writes": rng.choice(people, 300), "x": rng.normal(size=300)})
+    evidence = evidence_of(frame, rng.normal(size=(300, 2)), rng.normal(size=300))
+    assert evidence.schema.columns[0].kind is Kind.CATEGORICAL
+    explanation, rows = evidence.explanation, np.arange(1)
+    assert explanation is not None
+    one = replace(
+        evidence,
+        cells=evidence.cells.take(rows),
+        sample=rows,
+        explained=rows,
+        explanation=head(explanation, 1),
+    )
+    found, page = said(one)
+    assert "example.org" not in json.dumps(found) + page
     assert "•••" in page
 
 

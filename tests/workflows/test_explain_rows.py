@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from automl.cli.main import main
 from automl.cli.waterfall import row_text
+from automl.data.schema import Schema
 from automl.errors import ConfigError, DataError
 from automl.model.bundle import load_bundle
 from automl.task import Task
@@ -190,3 +192,16 @@ def test_the_nearest_number_is_near(bundles: Bundles, new_people: NewPeople) -> 
         assert predictor.predict(row)[0] == one["prediction"]
         checked += 1
     assert checked
+
+
+def test_no_change_is_proposed_to_a_hash(bundles: Bundles, new_people: NewPeople) -> None:
+    predictor = load_bundle(bundles[Task.BINARY])
+    columns = [
+        replace(one, hash_key="0" * 64) if one.name == "city" else one
+        for one in predictor.schema.columns
+    ]
+    hashing = replace(predictor, schema=Schema(tuple(columns)))
+    options = RowOptions((1, 2, 3, 4, 5), counterfactual=True)
+    for one in explain_rows(hashing, new_people(Task.BINARY), None, options=options).told:
+        assert one["counterfactual"]["found"]
+        assert "city" not in [change["column"] for change in one["counterfactual"]["changes"]]

@@ -21,6 +21,7 @@ from automl.errors import BundleError, ConfigError, DataError
 from automl.model.manifest import MANIFEST, write_manifest
 from automl.report.report import report_page
 from automl.task import Task
+from automl.workflows.evaluate import EvaluateOptions
 from automl.workflows.report import report
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -179,6 +180,41 @@ def test_an_older_bundle_is_drawn_on_rows_only(
         assert len(drawn.facts["race"]["board"]) == 2
 
 
+@pytest.mark.parametrize("known", [2, None, True])
+def test_facts_of_another_version_are_drawn_on_rows_only(
+    bundle: Path, labelled: Path, tmp_path: Path, known: Any
+) -> None:
+    facts = {**stored(bundle), "format": known, "race": {"board": "of another form"}}
+    if known is None:
+        del facts["format"]
+    other = rewritten(bundle, tmp_path / "other", facts)
+    with pytest.raises(BundleError, match=f"has the format {known}") as raised:
+        report(other, output=tmp_path / "page.html")
+    assert f"automl report {other} DATA" in str(raised.value.hint)
+    drawn = report(other, labelled, tmp_path / "page.html")
+    assert drawn.facts["race"]["board"][0]["rank"] == 1  # out of the record, not of those facts
+
+
+def test_options_of_rows_need_rows(bundle: Path, tmp_path: Path) -> None:
+    for asked in ({"weight_column": "size"}, {"mode": "strict"}, {"report": tmp_path / "v.json"}):
+        with pytest.raises(ConfigError, match="needs labelled rows"):
+            report(bundle, output=tmp_path / "page.html", options=EvaluateOptions(**asked))
+
+
+def test_a_validation_report_takes_no_place_of_data_or_page(
+    bundle: Path, labelled: Path, tmp_path: Path
+) -> None:
+    before = labelled.read_bytes()
+    page = tmp_path / "page.html"
+    for place, said in ((labelled, "write over the input"), (page, "are the same file")):
+        with pytest.raises(ConfigError, match=said):
+            report(bundle, labelled, page, options=EvaluateOptions(report=place))
+    with pytest.raises(ConfigError, match="must be at least 1"):
+        report(bundle, labelled, page, options=EvaluateOptions(threads=0))
+    assert labelled.read_bytes() == before
+    assert not page.exists()
+
+
 def test_the_command_writes_beside(
     bundle: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,8 +260,9 @@ def rewritten(bundle: Path, place: Path, facts: Any) -> Path:
     return place
 
 
-@pytest.mark.parametrize("facts", [[], {"result": 3}, {"result": {}}, {"about": {"left_out": 3}}])
+@pytest.mark.parametrize("facts", [{"result": 3}, {"result": {}}, {"about": {"left_out": 3}}, []])
 def test_facts_that_are_no_report_are_refused(bundle: Path, tmp_path: Path, facts: Any) -> None:
+    facts = {"format": 1, **facts} if isinstance(facts, dict) else facts
     foreign = rewritten(bundle, tmp_path / "foreign", facts)
     with pytest.raises(BundleError, match=r"report\.json"):
         report(foreign, output=tmp_path / "page.html")

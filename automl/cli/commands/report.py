@@ -59,9 +59,9 @@ def command(
 ) -> None:
     """Draw the report of BUNDLE again, or on the labelled rows of DATA.
 
-    One page in HTML: result, data, race, performance, explanation and decisions. It needs no
-    network. Without DATA it shows what the fit found out of fold; with DATA the score, the
-    performance and the explanation are those of its rows, read and taken as `automl evaluate`
+    One page in HTML: result, data, race, performance, explanation, where it is wrong, fairness
+    and decisions. It needs no network. Without DATA it shows what the fit found out of fold; with
+    DATA all but data, race and decisions tells of its rows, read and taken as `automl evaluate`
     does. The bundle itself stays as it is. --json prints the facts on the page as well.
 
     \b
