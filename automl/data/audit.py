@@ -34,6 +34,7 @@ _RARE_ROWS = 10
 _IMBALANCE = 0.05
 _MANY_MISSING = 0.5
 _NAMES_SHOWN = 5
+_LONGEST = 60  # letters of a label
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ def class_findings(y: Floats, classes: Sequence[str]) -> list[Finding]:
     findings = []
     rare = np.flatnonzero((counts > 0) & (counts < _RARE_ROWS))
     if len(rare):
-        shown = [f"{classes[c]!r} ({counts[c]} rows)" for c in rare.tolist()]
+        shown = [f"{classes[c][:_LONGEST]!r} ({counts[c]} rows)" for c in rare.tolist()]
         text = f"{_few(shown)}: fewer than {_RARE_ROWS} rows of the class, too few to learn from."
         findings.append(
             Finding("rare_class", None, text, "Add rows, or merge rare classes into one.")
@@ -293,8 +294,8 @@ def class_findings(y: Floats, classes: Sequence[str]) -> list[Finding]:
     if len(present) == 2 and present.min() < _IMBALANCE * present.sum():
         least = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
         text = (
-            f"Class {classes[least]!r} is {present.min() / present.sum():.2%} of the rows "
-            f"({present.min():,} of {present.sum():,}); accuracy says little about it."
+            f"Class {classes[least][:_LONGEST]!r} is {present.min() / present.sum():.2%} of the "
+            f"rows ({present.min():,} of {present.sum():,}); accuracy says little about it."
         )
         hint = "Judge by average_precision, f1 or log_loss; try --class-weight balanced."
         findings.append(Finding("imbalance", None, text, hint))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_LONGEST = 60  # letters of a label in a warning
+
 IntArray = NDArray[np.integer[Any]]
 Floats = NDArray[np.float64]
 
@@ -87,6 +89,6 @@ class Strata:
 
 def _named(indices: tuple[int, ...], classes: Sequence[str]) -> str:
     """'Class 'a'' or 'Classes 'a', 'b' and 3 more'."""
-    names = [repr(classes[i]) for i in indices[:5]]
+    names = [repr(classes[i][:_LONGEST]) for i in indices[:5]]
     more = f" and {len(indices) - 5} more" if len(indices) > 5 else ""
     return f"Class{'es' if len(indices) > 1 else ''} {', '.join(names)}{more}"
