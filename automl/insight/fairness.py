@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -131,8 +132,8 @@ class Tally:
         "class": whose difference of demographic parity it is, with several classes.
         """
         rng = np.random.default_rng(0)
-        own = _gaps(self.confusion[None], self.shrink)
-        drawn = _gaps(self._drawn(rng, self.confusion), self.shrink)
+        own = _gaps(self._shares(), self.shrink)
+        drawn = _gaps(self._drawn(rng), self.shrink)
         found: Facts = {
             name: _with_ends(own[name], drawn[name])
             for name in ("parity_difference", "parity_ratio", "odds_difference", "odds_ratio")
@@ -146,33 +147,59 @@ class Tally:
         found["clearest"] = clearest(labels, rates)
         return found
 
-    def _drawn(self, rng: np.random.Generator, confusion: Floats) -> Floats:
-        """(r, g, k, k) weights of resampled rows."""
-        n_drawn = max(min(_MOST_RESAMPLES, _MOST_CELLS // confusion.size), _LEAST_RESAMPLES)
-        out = np.zeros((n_drawn, *confusion.shape))
-        for g, cells in enumerate(confusion):
-            total = float(cells.sum())
-            n = round(total * self.shrink)
+    def _shares(self) -> Shares:
+        hits = np.diagonal(self.confusion, axis1=1, axis2=2)
+        sides = self.confusion.sum(axis=1), hits, self.confusion.sum(axis=2)
+        return Shares(*(side[None] for side in sides))
+
+    def _drawn(self, rng: np.random.Generator) -> Shares:
+        """Of resampled rows. Cells without a row stay without: of many classes, nearly all."""
+        g, k = self.n_groups, self.n_classes
+        most = _MOST_CELLS // max(np.count_nonzero(self.confusion), g * k)
+        n_drawn = max(min(_MOST_RESAMPLES, most), _LEAST_RESAMPLES)
+        out = Shares(*(np.zeros((n_drawn, g, k)) for _ in range(3)))
+        for i, cells in enumerate(self.confusion):
+            true, said = np.nonzero(cells)
+            n = round(float(cells.sum()) * self.shrink)
             if n > 0:
-                shares = cells.ravel() / total
-                found = rng.multinomial(n, shares / shares.sum(), n_drawn)
-                out[:, g] = found.reshape(n_drawn, *cells.shape) / self.shrink
+                shares = cells[true, said] / cells[true, said].sum()
+                rows = rng.multinomial(n, shares, n_drawn) / self.shrink
+                out.called[:, i] = _added(rows, said, k)
+                out.hits[:, i] = _added(np.where(true == said, rows, 0.0), said, k)
+                out.positive[:, i] = _added(rows, true, k)
         return out
 
 
-def _gaps(confusion: Floats, shrink: float) -> dict[str, Floats]:
-    """(r,) differences and ratios of (r, g, k, k) weights; nan with fewer than two groups."""
-    k = confusion.shape[-1]
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """(r, g, k) weights of rows: called a class, rightly so, and truly of it."""
+
+    called: Floats
+    hits: Floats
+    positive: Floats
+
+
+def _added(rows: Floats, codes: NDArray[np.intp], k: int) -> Floats:
+    """(r, k) sums of (r, m) by the code of each of the m."""
+    out = np.zeros((len(rows), k))
+    order = np.argsort(codes, kind="stable")
+    found, starts = np.unique(codes[order], return_index=True)
+    out[:, found] = np.add.reduceat(rows[:, order], starts, axis=1)
+    return out
+
+
+def _gaps(shares: Shares, shrink: float) -> dict[str, Floats]:
+    """(r,) differences and ratios; nan with fewer than two groups."""
+    k = shares.called.shape[-1]
     first = 1 if k == 2 else 0  # of two classes, the positive one tells all
     parity, odds = [], []
-    whole = confusion.sum(axis=(2, 3))
+    whole = shares.positive.sum(axis=2)
     for c in range(first, k):
-        called = confusion[..., c]  # (r, g, k) by true class
-        parity.append(_spread(called.sum(axis=2), whole, shrink))
-        positive = confusion[:, :, c, :].sum(axis=2)
-        hits = called[:, :, c]
+        called, positive = shares.called[..., c], shares.positive[..., c]
+        hits = shares.hits[..., c]
+        parity.append(_spread(called, whole, shrink))
         odds.append(_spread(hits, positive, shrink))
-        odds.append(_spread(called.sum(axis=2) - hits, whole - positive, shrink))
+        odds.append(_spread(called - hits, whole - positive, shrink))
     apart = np.stack([difference for difference, _ in parity])
     return {
         "parity_difference": _most(apart),

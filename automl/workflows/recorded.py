@@ -51,14 +51,20 @@ def stored_facts(manifest: Manifest) -> Stored | None:
 def recorded(manifest: Manifest) -> Record:
     """What the files of a verified bundle tell of its run; to be read under `understood`."""
     explained = _object(manifest, "explanations/global.json")
+    ledger = _ledger(manifest)
+    try:
+        trials = _trials(manifest)
+    except (ValueError, LookupError, TypeError) as error:
+        trials = []
+        ledger.append(_unreadable(error))
     return Record(
         facts=manifest.data,
         metrics=_object(manifest, "metrics.json"),
         schema=Schema.from_json(_object(manifest, "schema.json")),
         board=SECTIONS["leaderboard"](manifest).data,
-        ledger=_ledger(manifest),
+        ledger=ledger,
         importance=list(explained.get("columns", [])),
-        trials=_trials(manifest),
+        trials=trials,
     )
 
 
@@ -76,6 +82,17 @@ def _ledger(manifest: Manifest) -> list[dict[str, Any]]:
         return []
     lines = read_bounded(manifest.path("ledger.jsonl"), MOST_BYTES).splitlines()[:_MOST_LINES]
     return [json.loads(line) for line in lines if line.strip()]
+
+
+def _unreadable(error: Exception) -> dict[str, Any]:
+    """What is said where the journal, which only continuing a run needs, has another form."""
+    return {
+        "topic": "race",
+        "decision": f"'{RUN}{JOURNAL}' cannot be read: the race is told without its trials",
+        "reason": f"{type(error).__name__}: {error!s:.200}",
+        "seconds": None,
+        "warning": True,
+    }
 
 
 def _trials(manifest: Manifest) -> list[dict[str, Any]]:

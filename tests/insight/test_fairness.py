@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -206,3 +207,20 @@ def test_a_group_whose_weights_are_all_zero_says_nothing(task: Task) -> None:
     facts = json.loads(json.dumps(fairness.facts(evidence), allow_nan=False))
     assert {one["group"] for one in facts["columns"][0]["groups"]} == {"a", "c"}
     assert "nan" not in html(facts)
+
+
+def test_many_classes_need_no_room_for_pairs_that_never_meet() -> None:
+    rng = np.random.default_rng(0)
+    n, k = 2000, 300
+    frame = pd.DataFrame({"g": rng.choice(["a", "b"], n)})
+    y, proba = rng.integers(0, k, n).astype(float), rng.random((n, k))
+    classes = [f"c{i}" for i in range(k)]
+    evidence = make_evidence(
+        frame, y, proba, task=Task.MULTICLASS, classes=classes, sensitive=["g"]
+    )
+    tracemalloc.start()
+    gaps = fairness.facts(evidence)["columns"][0]["gaps"]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 60_000_000
+    assert gaps["parity_difference"][0] > 0

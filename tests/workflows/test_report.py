@@ -180,6 +180,20 @@ def test_an_older_bundle_is_drawn_on_rows_only(
         assert len(drawn.facts["race"]["board"]) == 2
 
 
+def test_the_oldest_bundle_is_drawn_on_rows(tmp_path: Path) -> None:
+    oldest = Path(__file__).parents[1] / "bundles" / "format-1"
+    with pytest.raises(ConfigError, match="holds no report"):
+        report(oldest, output=tmp_path / "page.html")
+    rows = pd.read_csv(oldest.parent / "format-1.rows.csv")
+    rows["y"] = np.where(np.arange(len(rows)) % 2, "big", "little")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    drawn = report(oldest, tmp_path / "rows.csv", tmp_path / "page.html")
+    assert drawn.facts["result"]["measured"]["rows"] == len(rows)
+    said = [one["text"] for one in drawn.facts["result"]["warnings"]]
+    assert "'run/journal.jsonl' cannot be read: the race is told without its trials" in said
+    assert "What more time would buy" not in drawn.path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("known", [2, None, True])
 def test_facts_of_another_version_are_drawn_on_rows_only(
     bundle: Path, labelled: Path, tmp_path: Path, known: Any

@@ -124,6 +124,8 @@ def _steps(
 
 def _next(facts: Facts) -> str:
     found = facts["next"]
+    if not facts["points"]:
+        return ""  # no trial is on record
     title = "What more time would buy"
     if found is None:
         said = (
