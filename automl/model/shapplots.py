@@ -16,6 +16,7 @@ from automl.data.schema import Kind
 from automl.errors import ConfigError
 from automl.model.explain import Explanation
 
+_LETTERS = 60  # of a name, a cell or a title
 _MAX_DOTS = 2000  # rows in one plot: more only hide each other, and a beeswarm takes long
 
 
@@ -198,12 +199,23 @@ def _column(explanation: Explanation, column: int, output: int, rows: NDArray[np
 
 
 def _plain(text: str) -> str:
-    """`text` for matplotlib, which would set what lies between two dollars as a formula."""
-    return text.replace("$", r"\$")
+    """`text` for matplotlib, which would set what lies between two dollars as a formula.
+
+    Cut, because a picture grows with its texts: of a label of thousands of letters none is left.
+    """
+    cut = text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"
+    return cut.replace("$", r"\$")
 
 
 def _plain_texts(texts: NDArray[np.object_]) -> NDArray[np.object_]:
-    flat = [_plain(text) for text in texts.ravel()]
+    """The texts for matplotlib; those that differ still do where they are cut."""
+    found: dict[str, str] = {}
+    taken: dict[str, int] = {}
+    for text in dict.fromkeys(texts.ravel()):
+        cut = _plain(text)
+        n = taken[cut] = taken.get(cut, 0) + 1
+        found[text] = cut if n == 1 else f"{cut} ({n})"
+    flat = [found[text] for text in texts.ravel()]
     return np.asarray(flat, dtype=object).reshape(texts.shape)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from automl.errors import ConfigError
 from automl.task import Task
 
 pytest.importorskip("shap")
-from automl.model.shapplots import draw_plots
+from automl.model.shapplots import _plain_texts, draw_plots
 
 PNG = b"\x89PNG"
 
@@ -68,3 +70,26 @@ def test_a_row_that_is_not_there(make_predictor, people, tmp_path):
         draw_plots(explanation, tmp_path, rows=(40,))
     with pytest.raises(ConfigError, match="no rows to plot"):
         draw_plots(make_predictor().explain(people.iloc[:0]), tmp_path, rows=())
+
+
+def test_long_texts_do_not_make_large_pictures(make_predictor, people, tmp_path):
+    import matplotlib.image
+
+    explanation = make_predictor().explain(people)
+    first = explanation.columns[0]
+    long = dataclasses.replace(
+        explanation,
+        columns=(first + "x" * 10_000, *explanation.columns[1:]),
+        classes=("no", "y" * 10_000),
+    )
+    for path in draw_plots(long, tmp_path, kinds=("importance", "waterfall"), dependence=1):
+        height, width, _ = matplotlib.image.imread(path).shape
+        assert max(height, width) < 2_000
+
+
+def test_levels_that_are_alike_where_they_are_cut_stay_apart():
+    texts = np.array(["a" * 99, "a" * 98, "a" * 99, "$b"], dtype=object)
+    first, second, again, short = _plain_texts(texts)
+    assert first == again != second
+    assert short == r"\$b"
+    assert len(second) < 70
