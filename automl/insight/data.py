@@ -16,7 +16,7 @@ _MOST_COLUMNS = 500
 _MOST_CLASSES = 60
 _MOST_DROPPED = 200
 _BARS, _TARGET_BARS = 20, 40
-_LONGEST = 300
+_LONGEST, _LABEL = 300, 80  # letters of a text, of a label
 _TOPICS = ("data", "columns", "task", "folds")
 
 
@@ -74,7 +74,7 @@ def _target(evidence: Evidence) -> dict[str, Any]:
     order = np.argsort(-found, kind="stable")
     return {
         "name": name,
-        "classes": [[evidence.classes[i], int(found[i])] for i in order[:_MOST_CLASSES]],
+        "classes": [[evidence.classes[i][:_LABEL], int(found[i])] for i in order[:_MOST_CLASSES]],
         "more": max(0, len(found) - _MOST_CLASSES),
         "rows": len(y),
     }

@@ -37,6 +37,7 @@ _DEPENDENCES, _POINTS = 6, 350
 _TOGETHER, _PAIRS = 8, 8  # columns whose pairs are looked at, and pairs shown
 _LEAST_SHARE = 0.03  # of a column's spread, for a pair to be shown
 _TABLE_CLASSES, _TABLE_COLUMNS = 60, 10
+_LABEL = 80  # letters of a class
 _MASKED_KINDS = (Kind.TEXT,)  # free text may hold anything
 
 
@@ -153,7 +154,7 @@ def _by_class(importance: Importance, columns: Sequence[int]) -> dict[str, Any] 
     chosen = np.sort(np.argsort(-by_class, kind="stable")[:_TABLE_CLASSES])
     return {
         "columns": [importance.columns[i] for i in columns],
-        "classes": [importance.outputs[j] for j in chosen],
+        "classes": [importance.outputs[j][:_LABEL] for j in chosen],
         "values": [rounded(importance.mean_abs[list(columns), j]) for j in chosen],
         "left_out": len(importance.outputs) - len(chosen),
     }

@@ -16,12 +16,14 @@ from automl.metrics.classification import roc_auc
 MOST_CLASSES = 100  # of the matrix; the others are one
 MOST_LISTED = 300  # of the table
 _MOST_PAIRS = 15
+LONGEST = 80  # letters of a label; more are never shown
 _AUC_CELLS = 600_000
 
 
 def class_facts(evidence: Evidence, *, seed: int) -> Facts:
     """Confusion matrix of the 100 largest classes, the pairs most confused, a row per class."""
     k = len(evidence.classes)
+    names = tuple(name[:LONGEST] for name in evidence.classes)
     codes = evidence.codes.astype(np.float64)
     matrix = confusion_matrix(evidence.y, codes, k, evidence.weight)
     by_size = np.argsort(-matrix.sum(axis=1), kind="stable")
@@ -30,8 +32,8 @@ def class_facts(evidence: Evidence, *, seed: int) -> Facts:
     found = reliability(right, top, evidence.weight, seed=seed)
     return {
         "n_classes": k,
-        "confusion": _confusion(matrix, by_size, evidence.classes),
-        "pairs": _pairs(matrix, evidence.classes),
+        "confusion": _confusion(matrix, by_size, names),
+        "pairs": _pairs(matrix, names),
         "per_class": _per_class(evidence, matrix, by_size, seed),
         "calibration": {
             name: all_rounded(value) if isinstance(value, tuple) else rounded(value)
@@ -91,7 +93,7 @@ def _per_class(
     auc = _one_against_rest(evidence, listed, seed)
     return [
         {
-            "name": evidence.classes[i],
+            "name": evidence.classes[i][:LONGEST],
             "auc": auc[j],
             **{name: rounded(value) for name, value in asdict(rows[i]).items()},
         }

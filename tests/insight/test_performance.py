@@ -202,3 +202,10 @@ EDGES = {
 def test_rows_that_say_little_give_facts_all_the_same(name: str) -> None:
     found = plain(EDGES[name])
     assert found["rows"] == len(EDGES[name].y)
+
+
+def test_long_labels_do_not_make_large_facts() -> None:
+    labels = tuple(f"{i} {'x' * 10_000}" for i in range(40))
+    found = plain(multiclass(400, 40, classes=labels))
+    assert found["multiclass"]["confusion"]["labels"][7][:3] == "7 x"
+    assert len(json.dumps(found)) < 60_000
