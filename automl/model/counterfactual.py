@@ -28,6 +28,7 @@ _STEPS = 12  # halvings of the way to a number
 _DIGITS = (2, 3, 4, 6, 9)  # significant digits of a proposed number, the first that does
 _OVERSHOOT = 1.1  # of the way, that a rounder number may take
 _SCORED = 20_000  # rows in one call
+_DAY = 86_400_000_000  # microseconds
 _LEVEL_COST = 0.5  # of another level, in spans of a column of numbers
 
 
@@ -265,7 +266,8 @@ def changed(frame: pd.DataFrame, changes: Sequence[Change]) -> pd.DataFrame:
 def _cell(column: Column, value: float) -> Any:
     """A typed value as a cell that a table may hold."""
     if column.kind is Kind.DATETIME:
-        return pd.Timestamp(0) + pd.Timedelta(days=value)
+        # Nanoseconds would end in 2262, and "until further notice" often is the year 9999.
+        return pd.Timestamp(np.datetime64(round(value * _DAY), "us"))
     if column.kind is Kind.NUMERIC:
         return float(value)
     return column.levels[int(value)]

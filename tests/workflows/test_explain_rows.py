@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from automl.cli.main import main
 from automl.cli.waterfall import row_text
-from automl.data.schema import Schema
+from automl.data.schema import Column, Kind, Schema
 from automl.errors import ConfigError, DataError
 from automl.model.bundle import load_bundle
+from automl.model.counterfactual import Change, _cell, changed
+from automl.model.explain import cell_texts
 from automl.task import Task
 from automl.workflows.explain import ExplainOptions
 from automl.workflows.explain_rows import RowOptions, explain_rows
@@ -205,3 +208,11 @@ def test_no_change_is_proposed_to_a_hash(bundles: Bundles, new_people: NewPeople
     for one in explain_rows(hashing, new_people(Task.BINARY), None, options=options).told:
         assert one["counterfactual"]["found"]
         assert "city" not in [change["column"] for change in one["counterfactual"]["changes"]]
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "1200-02-03", "2024-05-06T07:08:09"])
+def test_far_dates_are_cells_too(day: str) -> None:
+    days = (np.datetime64(day, "us") - np.datetime64(0, "us")) / np.timedelta64(1, "D")
+    column = Column("until", Kind.DATETIME, "datetime", "")
+    frame = changed(pd.DataFrame({"x": [1]}), [Change("until", days, _cell(column, float(days)))])
+    assert cell_texts(frame["until"])[0] == day
