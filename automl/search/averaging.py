@@ -37,7 +37,7 @@ _MOST_NUMBERS = 20_000  # of one fold's margins
 _LEAST_ROWS = 200
 _LEAST_FOLDS = 3  # two models that have seen a row, beside the one that has not
 _PAIRS = 6  # of models whose difference is added, each with both signs
-_LOAD_SECONDS = 0.02  # of a booster
+LOAD_SECONDS = 0.02  # of a booster
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Averaged:
 
         pooled: (n_rows, k) out-of-fold margins of what ships.  Negative where lower is better.
         """
-        if scorer.metric.name == "log_loss":
+        if scorer.metric.name == "log_loss" and not scorer.link.knots:
             return -self._log_loss_gap(scorer)
         honest = pooled[self.positions]
         before = scorer.score(honest, threshold, self.positions)
@@ -84,7 +84,10 @@ class Averaged:
         ]
 
     def _log_loss_gap(self, scorer: Scorer) -> float:
-        """Mean loss of the models that have seen a row less that of their mean: no label in it."""
+        """Mean loss of the models that have seen a row less that of their mean.
+
+        There is no label in it as long as calibration is a straight line.
+        """
         n_folds, every = len(self.margins), np.arange(len(self.own))
         seen = [self.margins[(self.own + a) % n_folds, every] for a in range(1, n_folds)]
         apart = np.mean([_normaliser(one, scorer) for one in seen], axis=0)
@@ -92,8 +95,9 @@ class Averaged:
 
 
 def _normaliser(margin: Floats, scorer: Scorer) -> Floats:
-    """(n,) log of the sum of exponentials of (n, k) margins, 0 being the other class of two."""
-    scaled = margin / scorer.link.temperature
+    """(n,) log of the sum of exponentials of (n, k) calibrated margins, 0 being the other class
+    of two."""
+    scaled = scorer.link.calibrated(margin)
     if scaled.shape[1] == 1:
         return np.asarray(np.logaddexp(0.0, scaled[:, 0]))
     return np.asarray(np.logaddexp.reduce(scaled, axis=1))
@@ -151,7 +155,7 @@ def averaged(
 
 def _affordable(chosen: Sequence[tuple[Trial, float]], n_rows: int, core_seconds: float) -> int:
     """Rows for which so many seconds do: every fold predicted its own in the race, now all."""
-    to_load = sum(trial.n_splits * _LOAD_SECONDS for trial, _ in chosen)
+    to_load = sum(trial.n_splits * LOAD_SECONDS for trial, _ in chosen)
     each_row = sum(trial.n_splits * trial.predict_seconds / n_rows for trial, _ in chosen)
     return int(max(core_seconds - to_load, 0.0) / max(each_row, 1e-9))
 

@@ -44,6 +44,9 @@ MAX_TREES = 2000
 PATIENCE = 40
 MAX_MEMBERS = 8
 MAX_REFIT_MEMBERS = 3
+_LEAST_BLEND = 0.3  # of the seconds kept for choosing, for the search of the blend
+# Seconds that are kept for scores and SHAP values do for so much less on a busy machine.
+_MOST_STRETCHED = 2.0
 # Writing, syncing and renaming the bundle, ending the workers and the interpreter: measured on two
 # cores, 0.15 to 0.25 s.
 END_SECONDS = 0.35
@@ -310,9 +313,22 @@ class Plan:
         candidates = min(len(race.done), MAX_CANDIDATES)
         seconds = self.slowness * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
         if self._goal.calibrate:
-            seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
+            seconds += race.judge.loss_seconds * _CALIBRATE_ROUNDS
         # With a limit on disparity, what would ship without it is chosen too, to tell the price.
         return seconds if self.config.max_disparity is None else 2.0 * seconds
+
+    def blend_seconds(self) -> float:
+        """Seconds for the search of the blend: what nothing after it is kept for.
+
+        A machine that becomes busier just then takes longer for it, not the time of the rest.
+        """
+        race = self._race
+        if race is None or not self.budget.limited:
+            return math.inf
+        choosing = self._choose_seconds()
+        rest = race.judge.loss_seconds * _CALIBRATE_ROUNDS if self._goal.calibrate else 0.0
+        spare = race.rules.seconds_left() + choosing - rest
+        return max(spare, _LEAST_BLEND * choosing)
 
     def grant_end(self) -> None:
         """Leave at least the time for what comes after training, on a machine as slow as it is."""
@@ -326,7 +342,7 @@ class Plan:
             return math.inf
         if self.budget.hurried:
             return _HURRIED_SECONDS
-        return float(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
+        return self._stretched(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
 
     def honest_seconds(self) -> float:
         """Seconds kept for correcting the score for the choice."""
@@ -334,7 +350,11 @@ class Plan:
             return math.inf
         if self.budget.hurried:
             return _HURRIED_SECONDS
-        return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
+        return self._stretched(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
+
+    def _stretched(self, seconds: float) -> float:
+        """What a machine as busy as it is now takes for what an idle one does in `seconds`."""
+        return float(seconds) * min(self.slowness, _MOST_STRETCHED)
 
     def report_seconds(self) -> float:
         """Seconds kept for the facts of the report and its page: none before there is a model.
