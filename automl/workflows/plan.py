@@ -55,6 +55,8 @@ END_SECONDS = 0.35
 _CHOOSE_ROUNDS = 24
 _CALIBRATE_ROUNDS = 24  # evaluations on all rows, where a blend is chosen on some
 _CHOOSE_SECONDS = 0.1
+# Of a row, and of a row and output: intervals and sets with their coverage, all metrics once.
+_VALUE_SECONDS, _CLASS_SECONDS = 2e-6, 1e-6
 _BOARD_SECONDS = 0.3
 _HURRIED_SECONDS = 0.5  # for SHAP values, when somebody waits for the end
 _LEAST_REPORT = 0.1
@@ -287,10 +289,17 @@ class Plan:
         return self.explain_seconds() if self.budget.limited else 0.0
 
     def end_seconds(self) -> float:
-        """Seconds for the report, and for writing the bundle and ending."""
+        """Seconds for intervals and sets, for the report, for writing the bundle and ending."""
         if not self.budget.limited:
             return 0.0
-        return self.report_seconds() + self.write_seconds()
+        return self._interval_seconds() + self.report_seconds() + self.write_seconds()
+
+    def _interval_seconds(self) -> float:
+        """Seconds for conformal scores and for all metrics, which read no clock."""
+        target = self._table.target
+        n_outputs = target.task.n_outputs(len(target.classes))
+        each = _CLASS_SECONDS * n_outputs if target.task.is_classification else _VALUE_SECONDS
+        return self.slowness * each * self._table.n_rows
 
     def write_seconds(self) -> float:
         """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
