@@ -103,10 +103,11 @@ class Finish:
                 stops=taught.student.stops,
             )
         tell_calibration(choice, self.ledger)
-        earlier = self.source.earlier
-        if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
-            return self._told()
         parity = told_parity(self, choice, taught)
+        kept_limit = parity is None or bool(parity["kept"])
+        extends = None if self.source.earlier is None else self.source.earlier.extends
+        if stays(extends, choice, kept_limit, self.goal.metric, self.ledger):
+            return self._told()
         corrected, averages = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
         # Scores are of one model for each row; what ships is the mean of all of them.
