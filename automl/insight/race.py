@@ -73,7 +73,11 @@ def _row(row: Mapping[str, Any], record: Record) -> dict[str, Any]:
 def _points(
     trials: Sequence[Mapping[str, Any]], metric: Metric, *, timed: bool
 ) -> list[list[Any]]:
-    done = [one for one in trials if one["state"] == "done" and one["score"] is not None]
+    done = [
+        one
+        for one in trials
+        if one["state"] == "done" and one["score"] is not None and math.isfinite(one["score"])
+    ]
     if timed:
         done = [one for one in done if one.get("spent") is not None]
         done.sort(key=lambda one: float(one["spent"]))

@@ -45,6 +45,9 @@ def facts(record: Record, evidence: Evidence, measured: Measured | None = None) 
         "level": corrected.get("level"),
         "corrected": bool(corrected),
         "as_chosen": metrics.get("score"),
+        "averaging": corrected.get("averaging") or 0.0,
+        "repeats": corrected.get("repeats") or 0.0,
+        "unseen": corrected.get("unseen"),
         "baseline": metrics.get("baseline"),
     }
     shown = own if measured is None else {**own, **_of_new(measured)}

@@ -10,6 +10,7 @@ from automl.report.sections import sections
 from automl.report.sections._style import STYLE
 
 LEFT_OUT = "left_out"  # key of the names of the sections that there was no time for
+FAILED = "failed"  # key of the causes, by section, where one could not be made
 
 
 def report_page(facts: Mapping[str, Facts]) -> str:
@@ -43,9 +44,17 @@ def _heading(title: str) -> str:
 def _left_out(about: Facts) -> str:
     titles = {section.name: section.title for section in sections()}
     names = [titles[name] for name in about.get(LEFT_OUT, ()) if name in titles]
-    if not names:
-        return ""
-    return (
-        f'<p class="card"><b>Left out:</b> there was no time for {shown(", ".join(names), 200)}. '
-        "<code>automl report BUNDLE DATA</code> draws them on labelled rows.</p>"
-    )
+    wrong = [titles[name] for name in about.get(FAILED, ()) if name in titles]
+    said = ""
+    if names:
+        said += (
+            f'<p class="card"><b>Left out:</b> there was no time for '
+            f"{shown(', '.join(names), 200)}. <code>automl report BUNDLE DATA</code> draws them "
+            "on labelled rows.</p>"
+        )
+    if wrong:
+        said += (
+            f'<p class="card"><b>Failed:</b> {shown(", ".join(wrong), 200)} could not be made, by '
+            "a fault of automl; the model is not touched by it.</p>"
+        )
+    return said

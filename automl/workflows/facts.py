@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from automl import plugins
 from automl.insight.evidence import Evidence, Facts
 from automl.insight.record import Record
 from automl.model.jsonfile import json_bytes
-from automl.report.report import LEFT_OUT, report_page
-from automl.report.sections import ORDER
+from automl.report.report import FAILED, LEFT_OUT, report_page
+from automl.report.sections import ORDER, Section
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 # What matters most first: where time is short, the last ones are left out.
@@ -34,6 +36,10 @@ _SECONDS: dict[str, tuple[float, float]] = {
     "fairness": (0.05, 3e-6),
 }
 _MOST_COUNTED = 200_000  # rows times outputs
+# What goes wrong in a page must not cost hours of training: it is told as a warning. Tests empty
+# this.
+_LONGEST = 300
+CONTAINED: tuple[type[Exception], ...] = (Exception,)
 
 
 def expected_seconds(n_rows: int, n_outputs: int, names: Sequence[str] = PRIORITY) -> float:
@@ -53,20 +59,41 @@ class Clock:
 def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Facts]:
     """The facts of every section that has some, and `about` the whole.
 
-    Where the clock has no time for a section, it and all after it are left out and named.
+    Where the clock has no time for a section, it and all after it are left out and named. One that
+    cannot be made or drawn is left out, and named with the cause.
     """
     facts: dict[str, Facts] = {}
     about = about_of(record)
+    failed: dict[str, str] = {}
     names = known_sections()
     size = len(evidence.rows), evidence.task.n_outputs(len(evidence.classes))
     for i, name in enumerate(names):
         if clock.left() < expected_seconds(*size, [name]) * clock.slowness:
             about[LEFT_OUT] = sorted(names[i:], key=ORDER.index)
             break
-        found = facts_of(name, record, evidence)
+        try:
+            found = defined(facts_of(name, record, evidence))
+            if found:
+                Section(name).html(found)
+        except CONTAINED as error:
+            failed[name] = f"{type(error).__name__}: {error}"[:_LONGEST]
+            continue
         if found:
             facts[name] = found
+    if failed:
+        about[FAILED] = failed
     return {"about": about, **facts}
+
+
+def defined(facts: Any) -> Any:
+    """`facts` with None for numbers that are none: JSON has no others."""
+    if isinstance(facts, dict):
+        return {key: defined(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [defined(value) for value in facts]
+    if isinstance(facts, float | np.floating) and not math.isfinite(facts):
+        return None
+    return facts
 
 
 def facts_of(name: str, record: Record, evidence: Evidence) -> Facts:

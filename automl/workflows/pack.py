@@ -20,6 +20,7 @@ from automl.model.intervals import Conformal
 from automl.model.jsonfile import json_bytes
 from automl.model.manifest import RUN
 from automl.report.card import model_card
+from automl.report.report import FAILED
 from automl.search.select import Choice
 from automl.search.tuning import tuned
 from automl.workflows import result as files
@@ -63,6 +64,9 @@ def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
         metrics["intervals"] = intervals[1]
     facts = _facts(finish, outcome)
     record = _record(finish, outcome, facts, metrics, importance)
+    told = all_facts(record, evidence, _clock(finish))
+    for name, cause in told["about"].get(FAILED, {}).items():
+        finish.ledger.add("report", f"the section '{name}' could not be made", cause, warning=True)
     extras: dict[str, Any] = {
         "leaderboard.csv": files.leaderboard_csv(outcome.leaderboard),
         "ledger.jsonl": files.ledger_lines(finish.ledger.decisions),
@@ -75,7 +79,6 @@ def pack(  # noqa: PLR0913 - the parts of a bundle, each given once
     if importance is not None:
         text = json.dumps(importance.to_json(), indent=1)
         extras["explanations/global.json"] = text.encode()
-    told = all_facts(record, evidence, _clock(finish))
     extras |= report_files(told)
     extras[CARD] = model_card(told, facts, personal_columns(evidence)).encode()
     write_bundle(

@@ -19,6 +19,7 @@ from automl.data.schema import Column, Drop, Kind, Schema
 from automl.insight import data, decisions, race, result
 from automl.insight.record import Record
 from automl.metrics._lookup import get_metric
+from automl.report.sections import result as section
 
 ORIGINS = {"trials": "command line", "seed": "default", "output": "command line"}
 
@@ -75,6 +76,17 @@ def test_the_corrected_score_is_the_headline() -> None:
     assert "88 of 100 pairs" in found["meaning"][0]
     assert "76% of the way" in found["meaning"][1]
     json.dumps(found, allow_nan=False)
+
+
+def test_what_lifts_the_headline_is_told_beside_it() -> None:
+    metrics = dict(record().metrics)
+    metrics["corrected"] |= {"score": 0.91, "averaging": 0.004, "repeats": 0.02, "unseen": 0.89}
+    page = section.html(result.facts(record(metrics=metrics), binary()))
+    assert "counts +0.004 for the mean of the models" in page
+    assert "counts +0.02 because some new rows will repeat known ones" in page
+    assert "unlike all known ones expect 0.89" in page
+    plain = section.html(result.facts(record(), binary()))
+    assert "counts" not in plain
 
 
 def test_a_leak_is_the_first_warning() -> None:

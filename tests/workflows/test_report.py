@@ -252,3 +252,27 @@ def test_hostile_facts_are_refused_or_inert(bundle: Path, monkeypatch: pytest.Mo
         assert_inert(page)
         assert len(page) < 1_000_000
     assert drawn > 20
+
+
+def test_a_section_that_cannot_be_made_does_not_cost_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> dict[str, Any]:
+        raise ZeroDivisionError("somewhere in it")
+
+    monkeypatch.setattr("automl.workflows.facts.CONTAINED", (Exception,))
+    monkeypatch.setattr("automl.insight.race.facts", broken)
+    place = fitted(tmp_path / "model", trials=1)
+    page = (place / "report.html").read_text(encoding="utf-8")
+    assert "<b>Failed:</b> Race could not be made" in page
+    assert 'id="performance"' in page
+    ledger = (place / "ledger.jsonl").read_text(encoding="utf-8")
+    assert "the section 'race' could not be made" in ledger
+    assert "ZeroDivisionError: somewhere in it" in ledger
+
+
+def test_facts_are_json_that_every_program_reads(bundle: Path) -> None:
+    def refuse(token: str) -> None:
+        raise AssertionError(token)
+
+    json.loads((bundle / "report.json").read_bytes(), parse_constant=refuse)

@@ -211,6 +211,8 @@ def _figures(facts: Facts) -> str:
         items.append(("score of training", _interval(facts["run"])))
     elif facts["corrected"]:
         items.append(("as it was chosen", number(facts["as_chosen"])))
+        if facts["repeats"]:
+            items.append(("unlike known rows", number(facts["unseen"])))
     if facts["test"]:
         items.append(("rows kept aside", _interval(facts["test"])))
     items.append(("rows", f"{facts['rows']:,}"))
@@ -222,13 +224,29 @@ def _figures(facts: Facts) -> str:
         of = f" of {budget:,.0f} s" if budget else ""
         items.append(("time used", f"{facts['seconds']:,.1f} s{of}"))
     parts = "".join(f"<div><dt>{shown(k)}</dt><dd>{shown(v)}</dd></div>" for k, v in items if v)
-    how = (
+    return f'<dl class="facts">{parts}</dl><p class="hint">{shown(_how(facts), 1000)}</p>'
+
+
+def _how(facts: Facts) -> str:
+    """Where the score comes from, and all that sets it apart from the one that chose."""
+    if not facts["corrected"]:
+        return "The score is on rows that no model learned from."
+    said = [
         "The score is on rows that no model learned from, and corrected for having been chosen "
         "as the best of many (bootstrap bias-corrected cross-validation)."
-        if facts["corrected"]
-        else "The score is on rows that no model learned from."
-    )
-    return f'<dl class="facts">{parts}</dl><p class="hint">{how}</p>'
+    ]
+    if facts["averaging"]:
+        said.append(
+            f"It counts {facts['averaging']:+.3g} for the mean of the models of the folds, which "
+            "is better than each of them."
+        )
+    if facts["repeats"]:
+        said.append(
+            f"It counts {facts['repeats']:+.3g} because some new rows will repeat known ones, as "
+            f"rows of this table do; of new rows unlike all known ones expect "
+            f"{number(facts['unseen'])}."
+        )
+    return " ".join(said)
 
 
 def _validation(facts: Facts) -> str:
