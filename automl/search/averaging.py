@@ -15,7 +15,8 @@ too large.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,9 @@ _MOST_ROWS = 1_500
 _MOST_NUMBERS = 20_000  # of one fold's margins
 _LEAST_ROWS = 200
 _LEAST_FOLDS = 3  # two models that have seen a row, beside the one that has not
+_MOST_LATE = 2.0  # times the seconds
 _PAIRS = 6  # of models whose difference is added, each with both signs
-LOAD_SECONDS = 0.02  # of a booster
+_LOAD_SECONDS = 0.02  # of a booster
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ def averaged(
         }
         for k in range(len(scorer.splits))
     ]
-    for report in run_all(executor, tasks, seconds_left=_no_clock):
+    # The cost was looked at before; this ends what waits for a worker that has to start again.
+    end = time.monotonic() + _MOST_LATE * seconds
+    for report in run_all(executor, tasks, seconds_left=lambda: end - time.monotonic()):
         if report.result is None:
             raise NotDone(report.error or "unknown", late=report.stopped)
     margins = [np.load(folder / f"fold_{k}.npy", allow_pickle=False) for k in range(len(tasks))]
@@ -155,7 +159,7 @@ def averaged(
 
 def _affordable(chosen: Sequence[tuple[Trial, float]], n_rows: int, core_seconds: float) -> int:
     """Rows for which so many seconds do: every fold predicted its own in the race, now all."""
-    to_load = sum(trial.n_splits * LOAD_SECONDS for trial, _ in chosen)
+    to_load = sum(trial.n_splits * _LOAD_SECONDS for trial, _ in chosen)
     each_row = sum(trial.n_splits * trial.predict_seconds / n_rows for trial, _ in chosen)
     return int(max(core_seconds - to_load, 0.0) / max(each_row, 1e-9))
 
@@ -165,6 +169,3 @@ def _booster(trial: Trial, weight: float, split: int) -> Mapping[str, object]:
     recipe = None if fold.recipe_file is None else str(fold.recipe_file)
     engine = trial.candidate.engine
     return {"engine": engine, "model": str(fold.model), "recipe_file": recipe, "weight": weight}
-
-
-_no_clock: Callable[[], float] = lambda: math.inf  # noqa: E731 - the cost was looked at before

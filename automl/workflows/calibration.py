@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automl.ledger import Ledger
 from automl.model.bundle import MemberFiles
-from automl.search.averaging import LOAD_SECONDS, Averaged
+from automl.search.averaging import Averaged
 from automl.search.blend import row_sample
 from automl.search.calibrate import bag_line
 from automl.search.journal import Journal
@@ -27,6 +27,7 @@ _ROWS = 2000
 _NUMBERS = 200_000
 _LEAST_ROWS = 50
 _SHARE = 0.4  # of the seconds that are left, under a clock; the rest is for SHAP values
+_LOAD_SECONDS, _LOAD_BYTES = 0.003, 3e7  # of a booster, and of its file in a second
 _SMALL = 0.002  # of a slope or a shift: no probability changes visibly
 
 
@@ -160,6 +161,8 @@ def _n_rows(finish: Finish, choice: Choice) -> int:
     # Each row was predicted by one model of each trial.
     trials = [trial for trial in finish.race.done if trial.name in choice.weights]
     spare = plan.budget.left() - plan.end_seconds() - GRACE
-    seconds = _SHARE * spare - LOAD_SECONDS * plan.slowness * n_models * len(trials)
+    size = sum(fold.model_bytes for trial in trials for fold in trial.prefix())
+    loading = _LOAD_SECONDS * n_models * len(trials) + size / _LOAD_BYTES
+    seconds = _SHARE * spare - plan.slowness * loading
     each = sum(trial.predict_seconds for trial in trials) / len(scorer.rows)
     return int(min(wanted, max(seconds, 0.0) / max(each * n_models, 1e-9)))
