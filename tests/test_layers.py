@@ -21,6 +21,7 @@ LEVELS = {
     "task": 1,
     "ledger": 1,
     "config": 1,
+    "contradictions": 1,
     "settings": 1,
     "budget": 1,
     "plugins": 1,
@@ -44,6 +45,9 @@ LEVELS = {
 SIBLINGS = {
     ("config", "automl.task"),  # --task is one of its words
     ("config", "automl.forms"),  # how its values are written
+    ("config", "automl.contradictions"),  # what is checked when its fields are read
+    ("contradictions", "automl.config"),  # the settings that it checks
+    ("contradictions", "automl.task"),  # --task is one of their words
     ("settings", "automl.config"),  # merges what is said of its fields
     ("engines", "automl.features.matrix"),  # the one type that both speak
     (

@@ -24,6 +24,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -53,6 +54,7 @@ from automl.model.reading import read_predictor
 if TYPE_CHECKING:
     from automl.features.preprocess import Preprocessor
 
+_SYNCS = 8  # files at a time: a disk takes many together in about the time of one
 _ASIDE = ".old"  # ending of an old bundle while a new one takes its place
 _RESERVED = frozenset({"format", "files", "digest", "members", "link", "threshold"})
 _REQUIRED = frozenset({"task", "target", "classes", "metric"})
@@ -95,29 +97,38 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, each given once
         raise ValueError(f"Facts need {sorted(_REQUIRED)} and may not hold {sorted(_RESERVED)}.")
     with _disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / "schema.json", json_bytes(schema.to_json(), indent=1))
-        write_durably(folder / "preprocess.json", json_bytes(preprocessor.to_json()))
-        places = [_write_member(folder, i, member) for i, member in enumerate(members)]
+        contents: dict[str, bytes | Path] = {
+            "schema.json": json_bytes(schema.to_json(), indent=1),
+            "preprocess.json": json_bytes(preprocessor.to_json()),
+        }
+        places = []
+        for i, member in enumerate(members):
+            places.append(f"members/{i:02d}")
+            contents |= _member_files(places[i], member)
         for name, content in sorted(extras.items()):
             check_name(name, folder)
-            _place(content, folder.joinpath(*name.split("/")))
+            if name in contents:
+                raise ValueError(f"{name!r} is a file of the model, and no extra may replace it.")
+            contents[name] = content
+        with ThreadPoolExecutor(_SYNCS) as pool:
+            targets = [folder.joinpath(*name.split("/")) for name in contents]
+            list(pool.map(_place, contents.values(), targets))
         own = {"members": places, "link": link.to_json(), "threshold": threshold}
         write_manifest(folder, {"automl": version("automl"), **facts, **own})
         for below, _, _ in os.walk(folder):
             sync_folder(Path(below))
 
 
-def _write_member(folder: Path, index: int, member: MemberFiles) -> str:
-    """Write one member's files; comes back with its place, "members/<index>"."""
-    place = f"members/{index:02d}"
-    home = folder / "members" / f"{index:02d}"
+def _member_files(place: str, member: MemberFiles) -> dict[str, bytes | Path]:
+    """Content or source of one member's files, by name in the bundle."""
+    contents: dict[str, bytes | Path] = {}
     boosters = []
     for i, (source, recipe) in enumerate(member.boosters):
         booster = {"file": f"fold_{i:02d}{source.suffix}", "recipe": None}
-        _place(source, home / str(booster["file"]))
+        contents[f"{place}/{booster['file']}"] = source
         if recipe is not None:
             booster["recipe"] = f"recipe_{i:02d}.json"
-            write_durably(home / str(booster["recipe"]), json_bytes(recipe))
+            contents[f"{place}/{booster['recipe']}"] = json_bytes(recipe)
         boosters.append(booster)
     facts = {
         "name": member.name,
@@ -127,8 +138,8 @@ def _write_member(folder: Path, index: int, member: MemberFiles) -> str:
         "params": dict(member.params),
         "boosters": boosters,
     }
-    write_durably(home / "member.json", json_bytes(facts, indent=1))
-    return place
+    contents[f"{place}/member.json"] = json_bytes(facts, indent=1)
+    return contents
 
 
 def _place(content: bytes | Path, target: Path) -> None:

@@ -15,7 +15,8 @@ too large.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ _MOST_ROWS = 1_500
 _MOST_NUMBERS = 20_000  # of one fold's margins
 _LEAST_ROWS = 200
 _LEAST_FOLDS = 3  # two models that have seen a row, beside the one that has not
+_MOST_LATE = 2.0  # times the seconds
 _PAIRS = 6  # of models whose difference is added, each with both signs
 _LOAD_SECONDS = 0.02  # of a booster
 
@@ -57,7 +59,7 @@ class Averaged:
 
         pooled: (n_rows, k) out-of-fold margins of what ships.  Negative where lower is better.
         """
-        if scorer.metric.name == "log_loss":
+        if scorer.metric.name == "log_loss" and not scorer.link.knots:
             return -self._log_loss_gap(scorer)
         honest = pooled[self.positions]
         before = scorer.score(honest, threshold, self.positions)
@@ -84,7 +86,10 @@ class Averaged:
         ]
 
     def _log_loss_gap(self, scorer: Scorer) -> float:
-        """Mean loss of the models that have seen a row less that of their mean: no label in it."""
+        """Mean loss of the models that have seen a row less that of their mean.
+
+        There is no label in it as long as calibration is a straight line.
+        """
         n_folds, every = len(self.margins), np.arange(len(self.own))
         seen = [self.margins[(self.own + a) % n_folds, every] for a in range(1, n_folds)]
         apart = np.mean([_normaliser(one, scorer) for one in seen], axis=0)
@@ -92,8 +97,9 @@ class Averaged:
 
 
 def _normaliser(margin: Floats, scorer: Scorer) -> Floats:
-    """(n,) log of the sum of exponentials of (n, k) margins, 0 being the other class of two."""
-    scaled = margin / scorer.link.temperature
+    """(n,) log of the sum of exponentials of (n, k) calibrated margins, 0 being the other class
+    of two."""
+    scaled = scorer.link.calibrated(margin)
     if scaled.shape[1] == 1:
         return np.asarray(np.logaddexp(0.0, scaled[:, 0]))
     return np.asarray(np.logaddexp.reduce(scaled, axis=1))
@@ -139,7 +145,9 @@ def averaged(
         }
         for k in range(len(scorer.splits))
     ]
-    for report in run_all(executor, tasks, seconds_left=_no_clock):
+    # The cost was looked at before; this ends what waits for a worker that has to start again.
+    end = time.monotonic() + _MOST_LATE * seconds
+    for report in run_all(executor, tasks, seconds_left=lambda: end - time.monotonic()):
         if report.result is None:
             raise NotDone(report.error or "unknown", late=report.stopped)
     margins = [np.load(folder / f"fold_{k}.npy", allow_pickle=False) for k in range(len(tasks))]
@@ -161,6 +169,3 @@ def _booster(trial: Trial, weight: float, split: int) -> Mapping[str, object]:
     recipe = None if fold.recipe_file is None else str(fold.recipe_file)
     engine = trial.candidate.engine
     return {"engine": engine, "model": str(fold.model), "recipe_file": recipe, "weight": weight}
-
-
-_no_clock: Callable[[], float] = lambda: math.inf  # noqa: E731 - the cost was looked at before

@@ -7,7 +7,8 @@ probabilities, so that SHAP values of the blend are the averages of its members'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,7 +68,7 @@ class Blend:
     loss: float
 
 
-def greedy_blend(
+def greedy_blend(  # noqa: PLR0913 - the margins, what counts, and what bounds the search
     margins: Mapping[str, NDArray[np.floating]],
     loss: Loss,
     *,
@@ -75,29 +76,34 @@ def greedy_blend(
     rounds: int = 30,
     tolerance: float = 1e-4,
     scale: float = 1.0,
+    losses: Mapping[str, float] | None = None,
+    deadline: float = math.inf,
 ) -> Blend:
     """The weights that greedy selection finds.
 
     margins: (n, k) out-of-fold margins by name; the best single one for its price starts.
+    losses: of each of them, where they are known.  deadline: by time.monotonic(); what was found
+    until then is the blend.
     A round must lower the loss by `tolerance` x `scale`; `scale` is the loss that the best single
     member saves against the baseline, so the tolerance has no units.
     limits: bounds and prices of the whole blend. Where no single member keeps to the bounds, the
     one that comes nearest is the blend.
     """
     limits = limits or Limits()
-    losses = {name: loss(np.asarray(margins[name], dtype=np.float64)) for name in margins}
+    if losses is None:
+        losses = {name: loss(np.asarray(margins[name], dtype=np.float64)) for name in margins}
     names = [name for name in margins if limits.excess(name) <= 1.0]
     if not names:
         nearest = min(margins, key=limits.excess)
         return Blend({nearest: 1.0}, losses[nearest])
     order = names_by_loss({name: losses[name] for name in names}, len(names))
-    search = _Greedy(margins, loss, order, limits)
+    search = _Greedy(margins, loss, order, limits, deadline)
     found: list[tuple[float, Blend]] = []
     for dearer in _DEARER:
         weights = search.weights(losses, dearer * scale, tolerance * scale, rounds)
         blend = Blend(weights, loss(blended(weights, margins)))
         found.append((blend.loss + scale * limits.price(weights), blend))
-        if not search.bound:
+        if not search.bound or time.monotonic() > deadline:
             break
     return min(found, key=lambda entry: entry[0])[1]
 
@@ -114,8 +120,10 @@ class _Greedy:
         loss: Loss,
         names: Sequence[str],
         limits: Limits,
+        deadline: float,
     ) -> None:
         self._margins, self._loss, self._names, self._limits = margins, loss, names, limits
+        self._deadline = deadline
         self.bound = False
 
     def weights(
@@ -132,14 +140,9 @@ class _Greedy:
         total = np.array(self._margins[start], dtype=np.float64)
         best, best_counts, waited = losses[start] + prices[start], dict(counts), 0
         for size in range(2, rounds + 1):
-            found, name = min(
-                (
-                    self._loss((total + self._margins[name]) / size)
-                    + scale * self._limits.price({**counts, name: 1}),
-                    name,
-                )
-                for name in self._allowed(counts)
-            )
+            found, name = min(self._tried(counts, total, size, scale), default=(math.inf, ""))
+            if not name:
+                break
             counts[name] = counts.get(name, 0) + 1
             total += self._margins[name]
             waited += 1
@@ -149,6 +152,16 @@ class _Greedy:
                 break
         total_count = sum(best_counts.values())
         return {name: count / total_count for name, count in best_counts.items()}
+
+    def _tried(
+        self, counts: Mapping[str, int], total: Floats, size: int, scale: float
+    ) -> Iterator[tuple[float, str]]:
+        """(loss and price, name) of each addition that there is time to try, best names first."""
+        for name in self._allowed(counts):
+            if time.monotonic() > self._deadline:
+                return
+            loss = self._loss((total + self._margins[name]) / size)
+            yield loss + scale * self._limits.price({**counts, name: 1}), name
 
     def _allowed(self, counts: Mapping[str, int]) -> list[str]:
         """Names that are members, or may become one."""

@@ -12,7 +12,6 @@ through files.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from automl import plugins
 from automl.engines.base import Booster, Engine, FitSetup, Prepared
 from automl.features.matrix import IntArray, Matrix, origin_weights
 from automl.features.recipes import FittedRecipe, Fold, fit_recipe, load_recipe
+from automl.search.clock import Clock, clock_of
 from automl.search.disk import whole_file
 from automl.search.lesson import lesson_target
 from automl.search.stopping import stopping_rows
@@ -37,7 +37,6 @@ Floats = NDArray[np.float64]
 PLAIN = "plain"
 # Of recipes' matrices and of binned data that a worker keeps, each.
 _CACHE_BYTES = 200_000_000
-_LOOK_SECONDS = 0.05  # between looks at the folder of a fold that trains
 _LEAST_CACHED, _MOST_CACHED = 1, 64
 
 
@@ -99,7 +98,7 @@ class FoldTrainer:
         """
         split = int(task["split"])
         train, stop = stopping_rows(self.data, split)
-        clock = _clock(task, folder=Path(task["model"]).parent)
+        clock = clock_of(task, folder=Path(task["model"]).parent)
         setup = self._setup(task, clock, patience=int(task["patience"]))
         prepared, recipe = self._prepare(task, split, train, setup)
         booster = load_engine(task["engine"]).fit(
@@ -136,7 +135,7 @@ class FoldTrainer:
     def refit(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Train on all rows for a fixed number of trees, without validation rows."""
         rows = np.arange(self.data.matrix.n_rows)
-        clock = _clock(task)
+        clock = clock_of(task)
         setup = self._setup(task, clock, patience=0)
         prepared, recipe = self._prepare(task, -1, rows, setup)
         booster = load_engine(task["engine"]).fit(
@@ -172,7 +171,7 @@ class FoldTrainer:
         stop: IntArray | None = None
         if split >= 0:
             train, stop = stopping_rows(self.data, split)
-        clock = _clock(task)
+        clock = clock_of(task)
         setup = replace(
             self._setup(task, clock, patience=int(task["patience"])),
             task=Task.REGRESSION,
@@ -241,7 +240,7 @@ class FoldTrainer:
 
     # -- parts ----------------------------------------------------------------------------------
 
-    def _setup(self, task: Mapping[str, Any], clock: _Clock, *, patience: int) -> FitSetup:
+    def _setup(self, task: Mapping[str, Any], clock: Clock, *, patience: int) -> FitSetup:
         return FitSetup(
             task=self.data.task,
             objective=self.data.objective,
@@ -311,55 +310,8 @@ class FoldTrainer:
         return booster
 
 
-class _Clock:
-    """Seconds left of one task, and whether it rang.
-
-    folder: where the results belong; once it is gone nobody wants them, and no time is left.
-    """
-
-    def __init__(self, seconds: float | None, folder: Path | None = None) -> None:
-        self._end = math.inf if seconds is None else time.monotonic() + seconds
-        self._folder = folder
-        self._look = time.monotonic()  # when to look for the folder again
-        self.given_up = False
-
-    def left(self) -> float:
-        now = time.monotonic()
-        if self._folder is not None and now >= self._look:
-            self.given_up = not self._folder.exists()
-            self._look = now + _LOOK_SECONDS
-        return -math.inf if self.given_up else self._end - now
-
-    @property
-    def rang(self) -> bool:
-        return self.left() <= 0
-
-
-class _Rounds(_Clock):
-    """A clock that rings after so many rounds, whatever they take: it is asked once in each."""
-
-    def __init__(self, rounds: int, folder: Path | None) -> None:
-        super().__init__(None, folder)
-        self._rounds = rounds
-
-    def left(self) -> float:
-        self._rounds -= 1
-        return super().left() if self._rounds > 0 else 0.0
-
-    @property
-    def rang(self) -> bool:
-        return self._rounds <= 0
-
-
-def _clock(task: Mapping[str, Any], folder: Path | None = None) -> _Clock:
-    """What ends a task: its "time_limit", or the "stop_after" rounds that a clock left it once."""
-    if task.get("stop_after") is not None:
-        return _Rounds(int(task["stop_after"]), folder)
-    return _Clock(task.get("time_limit"), folder)
-
-
 def _saved(
-    task: Mapping[str, Any], booster: Booster, recipe: FittedRecipe | None, clock: _Clock
+    task: Mapping[str, Any], booster: Booster, recipe: FittedRecipe | None, clock: Clock
 ) -> dict[str, Any]:
     """Write a trained booster and its recipe to the task's files; what the task's result says."""
     path = Path(task["model"])

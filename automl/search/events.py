@@ -82,6 +82,10 @@ _SHAPES: Final[Mapping[str, Mapping[str, Check]]] = {
     "blend": {"weights": _each(_number)},
     "refit": {"stops": _each(_count)},
     "student": {"stops": _each(_count)},
+    "bag": {
+        "slope": lambda value: _number(value) and 0.1 <= value <= 10.0,
+        "shift": lambda value: _number(value) and abs(value) <= 100.0,
+    },
 }
 
 

@@ -385,5 +385,6 @@ class _Bag:
             metric=chooser.metric,
             baseline_loss=rules.baseline_loss,
             rounds=_ROUNDS,
+            losses=losses,
         )
         return blend.weights, chooser.threshold(blended(blend.weights, pools), rows)

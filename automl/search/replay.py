@@ -24,16 +24,26 @@ _OURS = {"event", "spent", *PLACES}  # of a line of the journal: written anew, o
 
 
 @dataclass(frozen=True)
+class BagLine:
+    """What the calibrated margins of a bag count, and what is added to them."""
+
+    slope: float
+    shift: float
+
+
+@dataclass(frozen=True)
 class Script:
     """What a run did after its race, where its clock decided.
 
     weights: of the blend.  refit: rounds after which refits were cut, by trial; None where the
     models of the folds shipped.  student: the same of the students of --distil; None = no student.
+    bag: of the link that shipped; None where no bag did, or by a run that did not tell.
     """
 
     weights: Mapping[str, float]
     refit: Stops | None
     student: Stops | None
+    bag: BagLine | None = None
 
     @classmethod
     def read(cls, events: Iterable[Event]) -> Script | None:
@@ -46,6 +56,9 @@ class Script:
                 found = replace(found, refit=event["stops"])
             elif event["event"] == "student" and found is not None:
                 found = replace(found, student=event["stops"])
+            elif event["event"] == "bag" and found is not None:
+                line = BagLine(float(event["slope"]), float(event["shift"]))
+                found = replace(found, bag=line)
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,10 @@ class Scorer:
         return self._with(link, echoes=self.echoes, parity=self.parity)
 
     def _with(self, link: Link, *, echoes: bool, parity: Parity | None) -> Scorer:
+        if echoes == self.echoes:  # the same rows, which take long to sort in a large table
+            other = copy(self)
+            other.link, other.parity = link, parity
+            return other
         parts = self._raw, self._weight, self.splits
         fences = self._fences
         return Scorer(

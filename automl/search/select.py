@@ -72,13 +72,16 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     crossfit_seconds: float,
     seed: int,
     weights: Mapping[str, float] | None = None,
+    blend_seconds: float = math.inf,
 ) -> Choice:
     """The blend (or with `single` the best trial) of finished trials.
 
     margins: stacked out-of-fold margins by trial name.  baseline_loss: the metric's loss of the
     constant prediction, the scale of what a member must buy.  weights: of a blend that was chosen
-    before; nothing is searched then.
+    before; nothing is searched then.  blend_seconds: after so many the search ends with the best
+    blend so far.
     """
+    deadline = time.monotonic() + blend_seconds
     losses = {trial.name: float(trial.loss or 0.0) for trial in trials}
     names = names_by_loss(losses, MAX_CANDIDATES)
     chooser = scorer.with_echoes()
@@ -89,7 +92,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         name = next((n for n in names if limits.excess(n) <= 1.0), min(names, key=limits.excess))
         blend = Blend({name: 1.0}, losses[name])
     else:
-        blend = _blend(names, margins, limits, chooser, baseline_loss, seed)
+        blend = _blend(names, margins, limits, chooser, baseline_loss, seed, deadline)
     stacked = blended(blend.weights, margins)
     calibration = None
     if calibrate:
@@ -114,13 +117,14 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     )
 
 
-def _blend(
+def _blend(  # noqa: PLR0913 - what is blended, what bounds it, and a sample of the rows
     names: Sequence[str],
     margins: Mapping[str, NDArray[np.float32]],
     limits: Limits,
     scorer: Scorer,
     baseline_loss: float,
     seed: int,
+    deadline: float,
 ) -> Blend:
     sample = row_sample(len(scorer.rows), MAX_ROWS, seed)
     return best_blend(
@@ -129,10 +133,11 @@ def _blend(
         limits=limits,
         metric=scorer.metric,
         baseline_loss=baseline_loss,
+        deadline=deadline,
     )
 
 
-def best_blend(
+def best_blend(  # noqa: PLR0913 - as greedy_blend, and the metric that the limits need
     pools: Mapping[str, Floats],
     loss: Loss,
     *,
@@ -140,15 +145,29 @@ def best_blend(
     metric: Metric,
     baseline_loss: float,
     rounds: int = 30,
+    losses: Mapping[str, float] | None = None,
+    deadline: float = math.inf,
 ) -> Blend:
-    """The greedy blend of (n, k) margins by name, prices of the limits on the scale of `loss`."""
-    best = min(loss(pool) for pool in pools.values())
+    """The greedy blend of (n, k) margins by name, prices of the limits on the scale of `loss`.
+
+    losses, deadline: as `greedy_blend` takes them.
+    """
+    losses = {name: loss(pool) for name, pool in pools.items()} if losses is None else losses
+    best = min(losses[name] for name in pools)
     scale = max(baseline_loss - best, 1e-12)
     # What a dear member must buy is a share of what is still missing to a perfect score.
     missing = best - metric.loss(metric.best)
     left = min(max(missing / scale, _LEAST_LEFT), 1.0)
     dearer = replace(limits, dear_rate=limits.dear_rate * left)
-    return greedy_blend(pools, loss, limits=dearer, rounds=rounds, scale=scale)
+    return greedy_blend(
+        pools,
+        loss,
+        limits=dearer,
+        rounds=rounds,
+        scale=scale,
+        losses=losses,
+        deadline=deadline,
+    )
 
 
 def with_smearing(link: Link, chooser: Scorer, pooled: Floats) -> Link:
@@ -171,7 +190,11 @@ def _crossfitted(
     `seconds` (not measured if infinite).
     """
     repeat = chooser.splits[0].repeat
-    if len(margins) < 2 or sum(split.repeat == repeat for split in chooser.splits) < 3:
+    if (
+        seconds <= 0.0
+        or len(margins) < 2
+        or sum(split.repeat == repeat for split in chooser.splits) < 3
+    ):
         return None
     pools = {name: chooser.pooled(stacked) for name, stacked in margins.items()}
     if math.isfinite(seconds):

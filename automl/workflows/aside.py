@@ -107,9 +107,9 @@ def score_aside(
     if aside is None:
         return None
     plan, started = finish.plan, finish.plan.budget.spent()
-    by_clock = finish.race.rules.reads_clock or finish.race.ended_by_clock
+    by_clock = finish.by_clock
     seconds = math.inf
-    if by_clock and plan.budget.limited:
+    if by_clock:
         spare = plan.budget.left() - plan.end_seconds() - GRACE
         seconds = min(plan.test_seconds(), 0.5 * spare)
     found = None

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.ledger import Ledger
 from automl.model.bundle import MemberFiles
+from automl.search.averaging import Averaged
 from automl.search.blend import row_sample
 from automl.search.calibrate import bag_line
+from automl.search.journal import Journal
 from automl.search.select import Choice
 from automl.search.ship import GRACE
 from automl.workflows.shipped import assembled
@@ -24,6 +27,7 @@ _ROWS = 2000
 _NUMBERS = 200_000
 _LEAST_ROWS = 50
 _SHARE = 0.4  # of the seconds that are left, under a clock; the rest is for SHAP values
+_LOAD_SECONDS, _LOAD_BYTES = 0.003, 3e7  # of a booster, and of its file in a second
 _SMALL = 0.002  # of a slope or a shift: no probability changes visibly
 
 
@@ -55,66 +59,110 @@ def tell_calibration(choice: Choice, ledger: Ledger) -> None:
     )
 
 
-def bag_calibrated(finish: Finish, choice: Choice, members: Sequence[MemberFiles]) -> Choice:
+def bag_calibrated(
+    finish: Finish,
+    choice: Choice,
+    members: Sequence[MemberFiles],
+    averages: Averaged | None,
+    journal: Journal,
+) -> Choice:
     """`choice` with the link of what ships, where that is a bag of the models of the folds.
 
     Out of fold a row has the margin of one model, what ships has the mean of all of them, which
     is less noisy. As it is where one model ships, and where there is no time.
+    averages: margins of all models on some rows, where they are known already. A clock bounds the
+    rows, so the journal keeps what was found, and a run that repeats this one takes it from there.
     """
     scorer = finish.race.scorer
     bagged = len(scorer.splits) == len(members[0].boosters) > 1
     if choice.calibration is None or not bagged:
         return choice
     started = finish.plan.budget.spent()
-    n_rows = _n_rows(finish, choice)
-    if n_rows < _LEAST_ROWS:
-        finish.ledger.add(
-            "calibration",
-            "probabilities are calibrated as those of one fold's model, not of the bag",
-            "no time was left to compare the models",
+    known = None if finish.script is None else finish.script.bag
+    if known is not None:
+        slope, shift = known.slope, known.shift
+        why = "as the run found that this one repeats"
+    else:
+        found = _line_of(finish, choice, members, averages)
+        if found is None:
+            journal.write("bag", slope=1.0, shift=0.0)
+            finish.ledger.add(
+                "calibration",
+                "probabilities are calibrated as those of one fold's model, not of the bag",
+                "no time was left to compare the models",
+            )
+            return choice
+        (slope, shift), n_rows = found
+        why = (
+            f"the mean of {len(scorer.splits)} models has less noise than the one model that a "
+            f"row is scored with; estimated from how they differ on {n_rows:,} rows"
         )
-        return choice
-    n_models = len(scorer.splits)
-    taken = np.arange(len(scorer.rows))[row_sample(len(scorer.rows), n_rows, finish.config.seed)]
-    rows = scorer.rows[taken]
-    matrix = finish.data.cells(finish.run.store, rows)
-    whole = assembled(finish, choice, members)
-    models = [
-        replace(
-            whole,
-            members=tuple(replace(m, boosters=m.boosters[k : k + 1]) for m in whole.members),
-        ).margin_of(matrix)
-        for k in range(n_models)
-    ]
-    unseen = np.stack([np.isin(rows, split.valid) for split in scorer.splits])
-    slope, shift = bag_line(choice.link, choice.pooled[taken], np.stack(models), unseen)
     if abs(slope - 1.0) < _SMALL and abs(shift) < _SMALL:
+        slope, shift = 1.0, 0.0
+    journal.write("bag", slope=slope, shift=shift)
+    if (slope, shift) == (1.0, 0.0):
         return choice
     moved = f" and {shift:+.3f}" if shift else ""
-    limited = finish.race.rules.reads_clock or finish.race.ended_by_clock
     finish.ledger.add(
         "calibration",
         f"margins of what ships count {slope:.3f} times{moved}",
-        f"the mean of {n_models} models has less noise than the one model that a row is scored "
-        f"with; estimated from how they differ on {len(rows):,} rows",
-        seconds=finish.plan.budget.spent() - started if limited else None,
+        why,
+        seconds=finish.plan.budget.spent() - started if finish.by_clock else None,
     )
     return replace(choice, shipped=choice.link.stretched(slope, shift))
+
+
+def _line_of(
+    finish: Finish,
+    choice: Choice,
+    members: Sequence[MemberFiles],
+    averages: Averaged | None,
+) -> tuple[tuple[float, float], int] | None:
+    """Slope and shift for the bag, and the rows behind them; None where there is no time."""
+    scorer = finish.race.scorer
+    if averages is not None:
+        taken, models = averages.positions, averages.margins
+    else:
+        n_rows = _n_rows(finish, choice)
+        if n_rows < _LEAST_ROWS:
+            return None
+        every = len(scorer.rows)
+        taken = np.arange(every)[row_sample(every, n_rows, finish.config.seed)]
+        models = _models(finish, choice, members, scorer.rows[taken])
+    unseen = np.stack([np.isin(scorer.rows[taken], split.valid) for split in scorer.splits])
+    return bag_line(choice.link, choice.pooled[taken], models, unseen), len(taken)
+
+
+def _models(
+    finish: Finish, choice: Choice, members: Sequence[MemberFiles], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(m, n, k) margins of each fold's models."""
+    matrix = finish.data.cells(finish.run.store, rows)
+    whole = assembled(finish, choice, members)
+    return np.stack(
+        [
+            replace(
+                whole,
+                members=tuple(replace(m, boosters=m.boosters[k : k + 1]) for m in whole.members),
+            ).margin_of(matrix)
+            for k in range(len(finish.race.scorer.splits))
+        ]
+    )
 
 
 def _n_rows(finish: Finish, choice: Choice) -> int:
     """Rows on which there is time to compare the models of the folds."""
     scorer, plan = finish.race.scorer, finish.plan
-    wanted = min(
-        _ROWS, max(_NUMBERS // (len(scorer.splits) * finish.data.n_outputs), 2 * _LEAST_ROWS)
-    )
+    n_models = len(scorer.splits)
+    wanted = min(_ROWS, max(_NUMBERS // (n_models * finish.data.n_outputs), 2 * _LEAST_ROWS))
     wanted = min(wanted, len(scorer.rows))
-    if not plan.budget.limited or not (
-        finish.race.rules.reads_clock or finish.race.ended_by_clock
-    ):
+    if not finish.by_clock:
         return wanted
-    spare = plan.budget.left() - plan.end_seconds() - GRACE
     # Each row was predicted by one model of each trial.
     trials = [trial for trial in finish.race.done if trial.name in choice.weights]
+    spare = plan.budget.left() - plan.end_seconds() - GRACE
+    size = sum(fold.model_bytes for trial in trials for fold in trial.prefix())
+    loading = _LOAD_SECONDS * n_models * len(trials) + size / _LOAD_BYTES
+    seconds = _SHARE * spare - plan.slowness * loading
     each = sum(trial.predict_seconds for trial in trials) / len(scorer.rows)
-    return int(min(wanted, max(_SHARE * spare, 0.0) / max(each * len(scorer.splits), 1e-9)))
+    return int(min(wanted, max(seconds, 0.0) / max(each * n_models, 1e-9)))

@@ -45,7 +45,6 @@ def explain_folds(
     trials: among which are those of `choice`.  refitted: other models ship than are explained.
     """
     limited = finish.plan.budget.limited
-    by_clock = finish.race.rules.reads_clock or finish.race.ended_by_clock
 
     def left() -> float:
         budget, end = finish.plan.budget, finish.plan.end_seconds()
@@ -64,7 +63,7 @@ def explain_folds(
             finish.race.executor,
             n_columns=len(finish.table.schema.columns),
             folder=finish.run.path / "shap",
-            probe=limited and by_clock,
+            probe=finish.by_clock,
             seconds_left=left,
         )
     except NotDone as reason:

@@ -59,7 +59,11 @@ class Finished(Interrupted):
             config,
             {**settings["origins"], "time_budget": MORE_TIME},
             events,
-            {"score": metrics["score"], "digest": manifest.digest},
+            {
+                "score": metrics["score"],
+                "digest": manifest.digest,
+                "kept": (metrics.get("parity") or {}).get("kept", True),
+            },
             manifest,
         )
 
@@ -107,17 +111,23 @@ def own_bundle(bundle: Path, what: str) -> Manifest:
 
 
 def stays(
-    before: Mapping[str, Any] | None, choice: Choice, metric: Metric, ledger: Ledger
+    before: Mapping[str, Any] | None, choice: Choice, kept: bool, metric: Metric, ledger: Ledger
 ) -> bool:
-    """Whether the model of before is better than the new choice; said in the ledger."""
+    """Whether the model of before is better than the new choice; said in the ledger.
+
+    kept: whether the choice keeps to --max-disparity, or there is no such limit: a model that does
+    is better than one that does not, whatever their scores.
+    """
     if before is None:
         return False
     old, new = float(before["score"]), choice.score
-    if metric.better(old, new):
+    kept_before = bool(before.get("kept", True))  # runs of earlier versions did not tell
+    if kept_before > kept or (kept_before == kept and metric.better(old, new)):
         ledger.add(
             "blend",
             f"the model of before stays: {metric.name} {old:.5g}",
-            f"with more time it would be {new:.5g}",
+            f"with more time it would be {new:.5g}"
+            + (", beyond --max-disparity" if kept_before > kept else ""),
             warning=True,
         )
         return True

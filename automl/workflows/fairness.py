@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,7 @@ def _unlimited(finish: Finish, taught: Taught | None) -> Choice:
         calibrate=finish.goal.calibrate,
         crossfit_seconds=0.0,
         seed=finish.config.seed,
+        blend_seconds=finish.plan.blend_seconds() if finish.by_clock else math.inf,
     )
 
 

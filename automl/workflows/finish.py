@@ -76,6 +76,12 @@ class Finish:
         return self.source.config
 
     @property
+    def by_clock(self) -> bool:
+        """Whether what is left of the budget may decide what is done."""
+        limited = self.plan.budget.limited
+        return limited and (self.race.rules.reads_clock or self.race.ended_by_clock)
+
+    @property
     def script(self) -> Script | None:
         """What the run that this one repeats did from here on."""
         return None if self.source.earlier is None else self.source.earlier.script
@@ -97,14 +103,15 @@ class Finish:
                 stops=taught.student.stops,
             )
         tell_calibration(choice, self.ledger)
-        earlier = self.source.earlier
-        if earlier is not None and stays(earlier.extends, choice, self.goal.metric, self.ledger):
-            return self._told()
         parity = told_parity(self, choice, taught)
-        corrected = honest_score(self, choice, taught)
+        kept_limit = parity is None or bool(parity["kept"])
+        extends = None if self.source.earlier is None else self.source.earlier.extends
+        if stays(extends, choice, kept_limit, self.goal.metric, self.ledger):
+            return self._told()
+        corrected, averages = honest_score(self, choice, taught)
         members = members or self._members(choice, journal)
         # Scores are of one model for each row; what ships is the mean of all of them.
-        choice = bag_calibrated(self, choice, members)
+        choice = bag_calibrated(self, choice, members, averages, journal)
         test = score_aside(self, choice, members)
         trials = self.race.done if taught is None else [taught.student.trial]
         own = all(path.parent.parent == self.run.trials for m in members for path, _ in m.boosters)
@@ -166,6 +173,7 @@ class Finish:
             crossfit_seconds=self._crossfit_seconds(),
             seed=self.config.seed,
             weights=None if self.script is None else self.script.weights,
+            blend_seconds=self.plan.blend_seconds() if self.by_clock else math.inf,
         )
         parts = " + ".join(f"{w:.2f} {name}" for name, w in choice.weights.items())
         does = "teaches" if self.config.distil else "ships"
@@ -211,8 +219,7 @@ class Finish:
 
     def _crossfit_seconds(self) -> float:
         """Under a clock the corrected score tells more for the same seconds."""
-        by_clock = self.race.rules.reads_clock or self.race.ended_by_clock
-        return 0.0 if by_clock else math.inf
+        return 0.0 if self.by_clock else math.inf
 
     @property
     def _may_teach(self) -> bool:

@@ -21,17 +21,18 @@ _LEAST_SHARE = 0.4  # of the seconds that are left for the score and SHAP values
 _AVERAGING_SHARE = 0.4  # of the seconds for the score
 
 
-def honest_score(finish: Finish, choice: Choice, taught: Taught | None) -> Corrected | None:
-    """The corrected score of what ships, or None where time or rows do not allow it.
+def honest_score(
+    finish: Finish, choice: Choice, taught: Taught | None
+) -> tuple[Corrected | None, Averaged | None]:
+    """The corrected score of what ships, and the margins of its folds on some rows.
 
-    A student is the only one of its kind: there was no choice to correct for, but its score has
-    an interval all the same.
+    Each is None where time or rows do not allow it. A student is the only one of its kind: there
+    was no choice to correct for, but its score has an interval all the same.
     """
-    race, plan = finish.race, finish.plan
+    race, plan, by_clock = finish.race, finish.plan, finish.by_clock
     chooser = race.scorer.with_echoes()
-    by_clock = race.rules.reads_clock or race.ended_by_clock
     seconds = math.inf
-    if by_clock and plan.budget.limited:
+    if by_clock:
         spare = plan.budget.left() - plan.end_seconds() - GRACE
         # Where choosing took longer than planned, SHAP values lose before the score does.
         free = max(spare - plan.explain_seconds(), _LEAST_SHARE * spare)
@@ -57,7 +58,7 @@ def honest_score(finish: Finish, choice: Choice, taught: Taught | None) -> Corre
     found = corrected_score(choice, margins, race.scorer, pool, groups, rules, averages)
     took = plan.budget.spent() - started if by_clock else None
     _tell(finish, found, took)
-    return found
+    return found, averages
 
 
 def _averages(finish: Finish, choice: Choice, seconds: float) -> Averaged | None:

@@ -118,8 +118,7 @@ def _record(
 def _clock(finish: Finish) -> Clock:
     """What is left for the report, where a clock ends the run."""
     plan = finish.plan
-    by_clock = finish.race.rules.reads_clock or finish.race.ended_by_clock
-    if not (by_clock and plan.budget.limited):
+    if not finish.by_clock:
         return Clock()
     return Clock(lambda: plan.budget.left() - plan.write_seconds(), plan.slowness)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from automl.budget import Budget
 from automl.config import FitConfig
@@ -28,14 +25,13 @@ from automl.search.portfolio import Candidate, portfolio
 from automl.search.race import Race
 from automl.search.rules import RaceRules
 from automl.search.scoring import Scorer
-from automl.search.select import MAX_CANDIDATES, MAX_ROWS
 from automl.search.setup import Goal, fold_seconds
 from automl.search.ship import refit_seconds
 from automl.search.store import RunData
 from automl.search.studies import Studies
-from automl.workflows.facts import expected_seconds
 from automl.workflows.fairness import parity_of
 from automl.workflows.memory import MemoryPlan
+from automl.workflows.reserves import Reserves
 from automl.workflows.resume import Earlier, Interrupted
 from automl.workflows.training_table import TrainingTable
 from automl.workflows.validation import inner_stop, split_rows
@@ -44,33 +40,19 @@ MAX_TREES = 2000
 PATIENCE = 40
 MAX_MEMBERS = 8
 MAX_REFIT_MEMBERS = 3
-# Writing, syncing and renaming the bundle, ending the workers and the interpreter: measured on two
-# cores, 0.15 to 0.25 s.
-END_SECONDS = 0.35
-# Choosing the blend: so many evaluations of its loss per candidate, as measured; more where its
-# limits keep members out and it is chosen again at higher prices.
-_CHOOSE_ROUNDS = 24
-_CALIBRATE_ROUNDS = 24  # evaluations on all rows, where a blend is chosen on some
-_CHOOSE_SECONDS = 0.1
 _BOARD_SECONDS = 0.3
-_HURRIED_SECONDS = 0.5  # for SHAP values, when somebody waits for the end
-_LEAST_REPORT = 0.1
-_REPORT_SHARE = 0.08  # of the budget, at most
-_REPORT_SHARE_LEFT = 0.4  # of what is left of it, at most
-_REPORT_SPARE = 1.25  # times what it is expected to take
 # Of a split's predicted seconds, the share that still gives a model worth shipping.
 _WORTH = 0.1
 # Repeated or many folds are for tables on which a trial is quick: at least so many trials must
 # fit into the budget, or there are `_FEW_SPLITS` splits.
 _LEAST_TRIALS = 8
 _FEW_SPLITS = 5
-_SLOWEST = 3.0  # what a start-up on a cold disk may make believe
 _REFIT_COST = 1.9  # of a fold's seconds: 1.2 to 1.5 times the rows and as many more trees
 # Of the budget, what may be kept for a student: one of a blend that is hardly there learns little.
 _MOST_DISTIL = 0.5
 
 
-class Plan:
+class Plan(Reserves):
     """The clock's side of one run; without a time budget it plans nothing away."""
 
     def __init__(
@@ -82,10 +64,8 @@ class Plan:
         engines: tuple[str, ...],
         n_workers: int,
     ) -> None:
-        self.config, self.budget = config, budget
-        self._table, self._goal = table, goal
+        super().__init__(config, budget, table, goal)
         self._engines, self.n_workers = engines, n_workers
-        self._race: Race | None = None
         self._data: RunData | None = None
         self.memory: MemoryPlan | None = None
         self._refits = False
@@ -271,90 +251,14 @@ class Plan:
 
         return left
 
-    def reserve(self) -> float:
-        """Seconds that everything after training needs, refitting excepted."""
-        if not self.budget.limited:
-            return 0.0
-        choose = self._choose_seconds() + self.honest_seconds()
-        if self.config.test_share is not None:
-            choose += self.test_seconds()
-        return self.end_seconds() + choose + self.explain_seconds()
-
     def _spare(self) -> float:
         return self.explain_seconds() if self.budget.limited else 0.0
-
-    def end_seconds(self) -> float:
-        """Seconds for the report, and for writing the bundle and ending."""
-        if not self.budget.limited:
-            return 0.0
-        return self.report_seconds() + self.write_seconds()
-
-    def write_seconds(self) -> float:
-        """Seconds for writing the bundle and ending, on a machine as busy as it is now."""
-        return END_SECONDS * self.slowness
-
-    @property
-    def slowness(self) -> float:
-        """Wall time over CPU time: of the race's tasks, and of this process before the race."""
-        if self._race is not None:
-            return self._race.pace.slowness
-        return float(np.clip(self.budget.spent() / max(time.process_time(), 0.1), 1.0, _SLOWEST))
-
-    def _choose_seconds(self) -> float:
-        """Seconds for choosing the blend among the trials so far."""
-        race = self._race
-        if race is None or self.config.single:
-            return _CHOOSE_SECONDS
-        rows = len(race.scorer.rows)
-        each = race.judge.loss_seconds * min(1.0, MAX_ROWS / rows)
-        candidates = min(len(race.done), MAX_CANDIDATES)
-        seconds = self.slowness * _CHOOSE_SECONDS + each * candidates * _CHOOSE_ROUNDS
-        if self._goal.calibrate:
-            seconds += (race.judge.loss_seconds - each) * _CALIBRATE_ROUNDS
-        # With a limit on disparity, what would ship without it is chosen too, to tell the price.
-        return seconds if self.config.max_disparity is None else 2.0 * seconds
 
     def grant_end(self) -> None:
         """Leave at least the time for what comes after training, on a machine as slow as it is."""
         if self.budget.limited and not self.budget.hurried and self._race is not None:
             refit = self._refit_reserve() if self._refits and self._race.done else 0.0
             self.budget.grant(self.reserve() + refit)
-
-    def explain_seconds(self) -> float:
-        """Seconds kept for the SHAP values."""
-        if not self.budget.limited:
-            return math.inf
-        if self.budget.hurried:
-            return _HURRIED_SECONDS
-        return float(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
-
-    def honest_seconds(self) -> float:
-        """Seconds kept for correcting the score for the choice."""
-        if not self.budget.limited:
-            return math.inf
-        if self.budget.hurried:
-            return _HURRIED_SECONDS
-        return float(np.clip(0.03 * (self.budget.seconds or 0.0), 0.1, 3.0))
-
-    def report_seconds(self) -> float:
-        """Seconds kept for the facts of the report and its page: none before there is a model.
-
-        Where little time is left at the end, SHAP values get most of it.
-        """
-        if not self.budget.limited:
-            return math.inf
-        if self._race is None or not self._race.done:
-            return 0.0
-        target = self._table.target
-        n_outputs = target.task.n_outputs(len(target.classes))
-        need = _REPORT_SPARE * self.slowness * expected_seconds(self._table.n_rows, n_outputs)
-        room = _REPORT_SHARE_LEFT * max(self.budget.left() - self.write_seconds(), 0.0)
-        share = _REPORT_SHARE * (self.budget.seconds or 0.0)
-        return min(need, max(_LEAST_REPORT, share), room)
-
-    def test_seconds(self) -> float:
-        """Seconds kept for scoring the rows kept aside."""
-        return self.honest_seconds()
 
     def _refit_reserve(self) -> float:
         """Seconds for refitting the best trials on all rows, side by side on the workers."""

@@ -58,11 +58,11 @@ def asking(
 ) -> Callable[[ParsedTable], NDArray[np.float64]] | None:
     """What ships says of typed cells, as metrics take it; None where the clock leaves no time."""
     plan = finish.plan
-    if plan.budget.limited and plan.report_seconds() < _ASKING_SECONDS * plan.slowness:
+    if finish.by_clock and plan.report_seconds() < _ASKING_SECONDS * plan.slowness:
         return None
 
     @cache
     def model() -> Predictor:
         return assembled(finish, choice, members)
 
-    return lambda cells: choice.link.predict(model().margin(cells))
+    return lambda cells: choice.ships.predict(model().margin(cells))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from small_run import make_data, make_scorer
 
+from automl.model.link import Link
 from automl.search.averaging import Averaged
 from automl.search.blend import Limits
 from automl.search.honest import Corrected, Pool, Rules, corrected_score
@@ -65,6 +66,20 @@ def test_models_that_agree_gain_nothing() -> None:
         margins = models(signal, 0.0)
         averages = Averaged(np.arange(N), own, margins)
         assert averages.gain(scorer, margins[0], None) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_log_loss_gain_is_that_of_calibrated_margins() -> None:
+    scorer, signal, own = setting("log_loss")
+    margins, every = models(signal, 0.8), np.arange(N)
+    averages = Averaged(every, own, margins)
+    pooled = margins[own, every]
+    line = scorer.with_link(Link("logit", temperature=0.7, intercept=-2.0))
+    seen = np.stack([margins[(own + a) % FOLDS, every] for a in range(1, FOLDS)])
+    exact = line.score(seen.mean(axis=0)) - np.mean([line.score(one) for one in seen])
+    assert averages.gain(line, pooled, None) == pytest.approx(exact)
+    # As knots, the same line is no straight line to it: it is measured, not derived.
+    bent = scorer.with_link(Link("logit", temperature=0.7, knots=((-1.0, -3.0), (1.0, -1.0))))
+    assert averages.gain(bent, pooled, None) == pytest.approx(exact, rel=0.5)
 
 
 def found(scorer: Scorer, pooled: np.ndarray, averages: Averaged | None) -> Corrected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,25 @@ def test_blend_is_never_worse_than_the_best_single(seed: int) -> None:
     assert blend.loss <= min(loss(margin) for margin in margins.values())
     assert 1 <= len(blend.weights) <= 3
     assert sum(blend.weights.values()) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_search_ends_with_the_best_so_far_when_its_time_is_up() -> None:
+    margins = {f"m{i}": noisy(1.0 + 0.1 * i, i) for i in range(1, 6)}
+    losses = {name: loss(margin) for name, margin in margins.items()}
+    best, asked = min(losses, key=lambda name: losses[name]), 0
+
+    def slow(margin: np.ndarray) -> float:
+        nonlocal asked
+        asked += 1
+        time.sleep(0.02)
+        return loss(margin)
+
+    late = greedy_blend(margins, slow, losses=losses, deadline=time.monotonic() - 1.0)
+    assert (late.weights, asked) == ({best: 1.0}, 1)
+    # In the middle of the first round: what was tried of it counts.
+    soon = greedy_blend(margins, slow, losses=losses, deadline=time.monotonic() + 0.03)
+    assert asked <= 5
+    assert soon.loss <= losses[best]
 
 
 def test_useless_member_gets_nothing() -> None:

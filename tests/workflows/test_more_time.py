@@ -14,10 +14,15 @@ import pytest
 
 import automl
 from automl.errors import ConfigError, DataError
+from automl.ledger import Ledger, Silent
+from automl.metrics._lookup import get_metric
 from automl.model import known
 from automl.model.bundle import verify_bundle
+from automl.model.link import Link
 from automl.search.journal import read_journal
+from automl.search.select import Choice
 from automl.workflows import finish, kept
+from automl.workflows.extend import stays
 from automl.workflows.result import FitResult
 
 First = Callable[..., FitResult]
@@ -109,6 +114,27 @@ def test_it_is_said_that_the_model_of_before_stays(
     told = capsys.readouterr().err
     assert f"the model of before stays: roc_auc {before.score:.5g}" in told
     assert "with more time it would be 0.1" in told
+
+
+@pytest.mark.parametrize(
+    ("kept_before", "kept_now", "score", "remains"),
+    [
+        (True, True, 0.7, True),
+        (True, True, 0.9, False),
+        (True, False, 0.9, True),  # better by score, and beyond the limit
+        (False, True, 0.7, False),
+        (False, False, 0.7, True),
+    ],
+)
+def test_a_limit_on_disparity_counts_before_the_score(
+    kept_before: bool, kept_now: bool, score: float, remains: bool
+) -> None:
+    choice = Choice({}, Link("logit"), 0.5, np.empty((0, 1)), score, [], None)
+    before = {"score": 0.8, "digest": "", "kept": kept_before}
+    ledger = Ledger(Silent())
+    assert stays(before, choice, kept_now, get_metric("accuracy"), ledger) is remains
+    said = ledger.decisions[-1].reason
+    assert ("--max-disparity" in said) == (kept_before and not kept_now)
 
 
 def test_without_its_run_or_from_elsewhere_it_is_refused(

@@ -86,13 +86,13 @@ def test_trees_that_the_clock_cut_are_cut_again(
     options: dict[str, Any], fit: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clock that rings after 25 rounds of any model, wherever those of its folds ended."""
-    clock = crossval._clock
+    clock = crossval.clock_of
 
     def short(task: Mapping[str, Any], folder: Path | None = None) -> Any:
         return clock({**task, "stop_after": 25}, folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(crossval, "_clock", short)
+        patch.setattr(crossval, "clock_of", short)
         engines = ("catboost", "lightgbm", "xgboost")
         first = fit(trials=3, time_budget=None, folds=3, engines=engines, **options)
     assert {"fold", *(["refit"] if "refit" in options else [])} <= set(cut(first.path))
