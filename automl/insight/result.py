@@ -149,8 +149,10 @@ def _meaning(metric: Metric, evidence: Evidence, found: Mapping[str, Any]) -> li
         if share <= 0:
             lines.append(f"That is no better than {what} ({_figure(baseline)}).")
         else:
+            # Rounded down: 99.6 % are not all of it.
+            percent = math.floor(100 * min(share, 1.0) + 1e-9)
             lines.append(
-                f"It is {min(share, 1.0):.0%} of the way from {what} ({_figure(baseline)}) to a "
+                f"It is {percent}% of the way from {what} ({_figure(baseline)}) to a "
                 f"perfect score ({_figure(metric.best)})."
             )
     if found["low"] is not None and found["high"] is not None:

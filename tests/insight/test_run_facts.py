@@ -99,6 +99,12 @@ def test_a_leak_is_the_first_warning() -> None:
     assert [one["text"][:6] for one in found["warnings"]] == ["Column", "3 rows"]
 
 
+def test_the_way_to_a_perfect_score_is_never_rounded_up() -> None:
+    metrics = {"score": 0.9989, "baseline": 0.5, "corrected": None}
+    found = result.facts(record(metrics=metrics), binary())
+    assert "99% of the way" in found["meaning"][1]
+
+
 def test_a_useless_model_is_a_warning() -> None:
     metrics = {"score": 0.505, "baseline": 0.5, "corrected": None}
     found = result.facts(record(metrics=metrics), binary())
