@@ -102,7 +102,9 @@ def find_personal(name: str, cells: Cells, kind: Kind) -> Personal | None:
     texts = _sampled(cells)
     if not texts or kind is Kind.BOOLEAN:
         return None
-    found = None if kind is Kind.DATETIME else _by_values(texts, name)
+    # Measured numbers have no form that could tell; to look for one in each of them takes long.
+    measured = cells.source == "number" and bool((cells.values % 1 > 0).any())
+    found = None if kind is Kind.DATETIME or measured else _by_values(texts, name)
     return found or _by_name(name, texts, cells, kind)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Evidence:
     bounds: intervals of all rows that owe nothing to these rows; None without, and for classes.
     predict: what the model that ships says of other cells, as `prediction` has it; None where
         there is no time to ask it.
+    known_personal: by index of a column, what `insight.people` found in its cells: asked often.
     """
 
     task: Task
@@ -71,6 +72,8 @@ class Evidence:
     groups: tuple[Groups, ...] = ()
     parity: Mapping[str, Any] | None = None
     predict: Callable[[ParsedTable], Floats] | None = None
+
+    known_personal: dict[int, Any] = field(default_factory=dict, repr=False)
 
     @property
     def codes(self) -> NDArray[np.intp]:

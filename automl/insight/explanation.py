@@ -22,7 +22,7 @@ from automl.insight.contributions import (
 )
 from automl.insight.evidence import Evidence, Facts
 from automl.insight.partial import partial_dependence
-from automl.insight.people import personal_in
+from automl.insight.people import personal_of
 from automl.insight.told_rows import told_rows
 from automl.model.cells import NUMBERS
 from automl.model.explain import Explanation, Importance
@@ -93,9 +93,7 @@ class _Hidden:
 
     def _tells(self, column: int, kind: Kind) -> bool:
         """By what training knew of the column, or by the cells that would be shown."""
-        schema, cells = self._evidence.schema, self._evidence.cells
-        place = schema.used[column]
-        if place in cells.values and personal_in(schema.columns[place], cells.values[place]):
+        if personal_of(self._evidence, self._evidence.schema.used[column]) is not None:
             return True
         told = read_cells(self._explanation.data.iloc[:, column])
         return find_personal(self._explanation.columns[column], told, kind) is not None

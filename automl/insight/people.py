@@ -17,17 +17,26 @@ _LOOKED_AT = 2_000  # rows
 
 def personal_columns(evidence: Evidence) -> dict[str, str]:
     """What each used column holds of persons, such as "e-mail addresses", by its name."""
-    rows = np.arange(min(evidence.cells.n_rows, _LOOKED_AT))
-    cells = evidence.cells.take(rows)
     found = {}
     for i in evidence.schema.used:
-        column, values = evidence.schema.columns[i], cells.values.get(i)
+        column = evidence.schema.columns[i]
         if column.hash_key:
             found[column.name] = "personal data, kept as keyed hashes"
             continue
-        personal = None if values is None else personal_in(column, values)
+        personal = personal_of(evidence, i)
         if personal is not None:
             found[column.name] = personal.what
+    return found
+
+
+def personal_of(evidence: Evidence, index: int) -> Personal | None:
+    """What the column at `index` of the schema tells of persons, by the first rows at hand."""
+    known = evidence.known_personal
+    if index not in known:
+        values = evidence.cells.values.get(index)
+        column = evidence.schema.columns[index]
+        known[index] = None if values is None else personal_in(column, values[:_LOOKED_AT])
+    found: Personal | None = known[index]
     return found
 
 
