@@ -239,7 +239,7 @@ def test_time_budget_is_kept() -> None:
     X, y = pets()
     started = time.monotonic()
     AutoMLClassifier(time_budget=3.0, engines=("lightgbm",)).fit(X, y)
-    assert time.monotonic() - started < 30.0
+    assert time.monotonic() - started < 3.3
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

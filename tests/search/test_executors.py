@@ -92,9 +92,9 @@ def test_two_workers_take_two_tasks_at_once(start: Start, tmp_path: Path) -> Non
     assert {report.task["split"] for report in first} == {0, 1}
     began = time.monotonic()
     for k in range(2):
-        executor.submit(fold_task(tmp_path, k, hang=2.0))
+        executor.submit(fold_task(tmp_path, k, hang=0.8))
     assert len(collect(executor, 2)) == 2
-    assert time.monotonic() - began < 3.9
+    assert time.monotonic() - began < 1.5
 
 
 def test_error_comes_back_with_its_traceback(start: Start, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_running_task_is_stopped_at_once(start: Start, tmp_path: Path) -> None:
     began = time.monotonic()
     executor.stop_running()
     reports = executor.wait(0.0)
-    assert time.monotonic() - began < 60.0
+    assert time.monotonic() - began < 2.0
     assert [report.error for report in reports] == ["out of time"]
     assert reports[0].task is stuck
     assert victim.poll() is not None
@@ -223,7 +223,7 @@ def test_wait_comes_back_in_time_without_a_report(start: Start, tmp_path: Path) 
     executor.submit(fold_task(tmp_path, hang=600.0))
     began = time.monotonic()
     assert executor.wait(0.2) == []
-    assert 0.1 < time.monotonic() - began < 60.0
+    assert 0.1 < time.monotonic() - began < 1.0
 
 
 @posix
@@ -338,7 +338,7 @@ def test_sleeping_fold_is_killed_at_the_deadline(start: Start, tmp_path: Path) -
     )
     trials = race.run()
     race.record.journal.close()
-    assert time.monotonic() - began < 60.0
+    assert time.monotonic() - began < 2.5
     assert trials[0].state == "done"
     assert trials[1].state == "stopped"
     assert race.ended_by_clock
@@ -376,7 +376,7 @@ def test_run_all_says_which_tasks_did_not_end_in_time(start: Start, tmp_path: Pa
     end = time.monotonic() + 0.5
     tasks = [fold_task(tmp_path, 0), *[fold_task(tmp_path, k, hang=600.0) for k in (1, 2)]]
     reports = run_all(executor, tasks, seconds_left=lambda: end - time.monotonic())
-    assert time.monotonic() - end < 60.0
+    assert time.monotonic() - end < 2.0
     assert [report.error for report in reports] == [None, *["out of time"] * 2]
     assert [report.task["split"] for report in reports] == [0, 1, 2]
 

@@ -254,7 +254,7 @@ def test_race_ends_in_time_and_keeps_what_is_done(arena: Arena) -> None:
     entries = candidates(GOOD, *[{**FAIR, "sleep": 0.002}] * 2)
     race = arena(seconds_left=clock(0.8), portfolio=entries)
     trials = race.run()
-    assert time.monotonic() - started < 30.0
+    assert time.monotonic() - started < 1.5
     assert trials[0].state == "done"
     assert len(race.done) >= 3
     assert all(trial.state in ("done", "pruned", "stopped") for trial in trials)
@@ -318,7 +318,7 @@ def test_stuck_fold_is_stopped_at_the_end_and_the_rest_counts(arena: Arena) -> N
         executor=executor, seconds_left=clock(0.4), portfolio=candidates(GOOD, FAIR, PRIOR)
     )
     trials = race.run()
-    assert time.monotonic() - started < 30.0
+    assert time.monotonic() - started < 1.5
     assert executor.stopped == 1
     assert trials[0].state == "done"
     assert trials[1].state == "stopped"

@@ -582,7 +582,8 @@ def test_failing_engine_does_not_spoil_the_run(
 def test_run_ends_within_its_budget(fit: Fit) -> None:
     started = time.monotonic()
     result = fit(with_target("binary"), trials=None, time_budget=4.0, folds=None, in_process=False)
-    assert time.monotonic() - started < 30.0  # benchmarks measure how well; this, that it ends
+    assert time.monotonic() - started < 4.1
+    assert result.seconds < 4.0
     assert result.budget == 4.0
     assert not result.reproducible
     assert result.score > 0.8
@@ -602,7 +603,7 @@ def test_hanging_engine_is_cut_off_at_the_end(
         in_process=False,
         workers=2,
     )
-    assert time.monotonic() - started < 60.0
+    assert time.monotonic() - started < 4.2
     assert set(result.engine_scores) == {"lightgbm"}
     assert {row["state"] for row in result.leaderboard if row["engine"] == "fake"} == {"stopped"}
 
