@@ -165,4 +165,4 @@ def test_without_time_there_is_no_corrected_score() -> None:
     assert corrected(data, scorer, margins, choice, seconds=0.0) is None
     limited = corrected(data, scorer, margins, choice, seconds=2.0)
     assert limited is not None
-    assert 5 <= limited.resamples <= 200
+    assert 20 <= limited.resamples <= 200
