@@ -1,4 +1,4 @@
-"""What an export format is: it writes a predictor into a folder, and scores rows with what it wrote."""
+"""An export format writes a predictor into a folder, and scores rows with what it wrote."""
 
 from __future__ import annotations
 
