@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from automl.export import scorer
 from automl.export.base import ExportFormat, ExportOptions, Scores
 from automl.export.program_build import program_of
 from automl.export.python_pack import Pack, packed
+from automl.export.python_source import scorer_source
 from automl.model.predictor import Predictor
 
 _MOST_BYTES: Final = 10_000_000
@@ -36,24 +37,31 @@ def write(predictor: Predictor, folder: Path, options: ExportOptions) -> list[st
 
 def _write(pack: Pack, folder: Path) -> int:
     """Bytes of the files that were written."""
-    source = Path(scorer.__file__).read_bytes()
     facts = json.dumps(pack.facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    (folder / "scorer.py").write_bytes(source)
+    (folder / "scorer.py").write_bytes(scorer_source().encode("utf-8"))
     (folder / "model.json").write_bytes(facts.encode("utf-8"))
     np.savez_compressed(folder / "model.npz", allow_pickle=False, **pack.arrays)
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def score(folder: Path, frame: pd.DataFrame) -> Scores:
-    """What the scorer makes of the cells; its own file in the folder is a copy of this one's."""
-    model = scorer.Model(folder)
+    """What the scorer in that folder, which `write` has written, makes of the cells."""
+    found = _module(folder / "scorer.py")
+    model = found.Model(folder)
     columns = {name: frame[name].tolist() for name in model.names if name in frame.columns}
-    margin = model.margin(columns)
-    if not model.classes:
-        return Scores(values=model.values(margin))
     made = model.predict_columns(columns)
-    labels = made[model.facts["value_name"]]
-    return Scores(labels=labels, probabilities=model.probabilities(margin))
+    first, *others = made.values()
+    if not model.classes:
+        return Scores(values=first)
+    return Scores(labels=first, probabilities=np.column_stack(others))
+
+
+def _module(path: Path) -> ModuleType:
+    """The scorer's module; importing it as such would leave its bytecode in the folder."""
+    module = ModuleType("exported_scorer")
+    module.__file__ = str(path)
+    exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+    return module
 
 
 FORMAT = ExportFormat(

@@ -147,13 +147,13 @@ class _Part:
         first_split = np.cumsum(trees.n_splits) - trees.n_splits
         first_leaf = np.cumsum(trees.n_leaves) - trees.n_leaves
         split, leaf = first_split[trees.tree], first_leaf[trees.tree]
-        children = [
+        left, right = (
             np.where(child >= 0, child + split, ~(~child + leaf))
             for child in (trees.left, trees.right)
-        ]
+        )
         root = np.where(trees.n_splits > 0, first_split, ~first_leaf)
         none = np.zeros(len(trees.feature), dtype=np.int64)
-        return cls(forest, trees, values, several, *children, root, none, none.copy())
+        return cls(forest, trees, values, several, left, right, root, none, none.copy())
 
 
 def _alike(trees: Trees, k: int) -> bool:
@@ -212,20 +212,21 @@ def _number_axes(parts: Sequence[_Part], pack: Pack) -> int:
     for part in parts:
         forest, trees, number = part.forest, part.trees, ~part.trees.is_set
         narrow = forest.narrow
-        points = trees.threshold[number]
-        thresholds.append(points.astype(np.float32).astype(np.float64) if narrow else points)
+        own = trees.threshold[number]
+        thresholds.append(own.astype(np.float32).astype(np.float64) if narrow else own)
         column = np.array(forest.columns, dtype=np.int64)[trees.feature[number]]
         kinds.append(8 * column + 4 * narrow + 2 * forest.below + trees.nan_left[number])
     kind, threshold = np.concatenate(kinds), np.concatenate(thresholds)
     axes, axis = np.unique(kind, return_inverse=True)
     limit = np.empty(len(kind), dtype=np.int64)
-    told, points = [], []
+    told: list[list[int]] = []
+    points: list[Floats] = []
     for i, number in enumerate(axes.tolist()):
         mine = axis == i
-        own, limit[mine] = np.unique(threshold[mine], return_inverse=True)
-        points.append(own)
+        distinct, limit[mine] = np.unique(threshold[mine], return_inverse=True)
+        points.append(distinct)
         flags = [number >> bit & 1 for bit in (2, 1, 0)]  # narrow, below, nan_left
-        told.append([number >> 3, len(own), *flags])
+        told.append([number >> 3, len(distinct), *flags])
     start = 0
     for part in parts:
         number = ~part.trees.is_set
@@ -284,7 +285,7 @@ def _levels(
     n_leaves = np.cumsum([0, *(len(part.leaves) for part in parts)])
 
     def moved(nodes: Ints, i: int) -> Ints:
-        return np.where(nodes >= 0, nodes + n_splits[i], nodes - n_leaves[i])
+        return np.asarray(np.where(nodes >= 0, nodes + n_splits[i], nodes - n_leaves[i]))
 
     left, right, node = (
         np.concatenate([moved(getattr(part, name), i) for i, part in enumerate(parts)])
