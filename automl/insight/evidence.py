@@ -33,6 +33,19 @@ class Bounds:
 
 
 @dataclass(frozen=True, eq=False)
+class Learning:
+    """Scores of a candidate that was trained on nested parts of the rows of some splits.
+
+    rows: (s, p) rows of each part, rising; the last part is all.  scores: (s, p) of the run's
+    metric, on rows that the model had not seen.
+    """
+
+    name: str
+    rows: NDArray[np.int64]
+    scores: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Rows with their truth and an honest prediction: out of fold, or of labelled new data.
 
@@ -50,6 +63,7 @@ class Evidence:
     bounds: intervals of all rows that owe nothing to these rows; None without, and for classes.
     predict: what the model that ships says of other cells, as `prediction` has it; None where
         there is no time to ask it.
+    learning: scores by the number of rows to train on; None on new data, and without time.
     known_personal: by index of a column, what `insight.people` found in its cells: asked often.
     """
 
@@ -72,6 +86,7 @@ class Evidence:
     groups: tuple[Groups, ...] = ()
     parity: Mapping[str, Any] | None = None
     predict: Callable[[ParsedTable], Floats] | None = None
+    learning: Learning | None = None
 
     known_personal: dict[int, Any] = field(default_factory=dict, repr=False)
 

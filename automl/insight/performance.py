@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from automl.insight.evidence import Evidence, Facts
 from automl.insight.performance_binary import binary_facts
 from automl.insight.performance_classes import class_facts
+from automl.insight.performance_learning import learning_facts
 from automl.insight.performance_values import value_facts
 from automl.insight.rounding import rounded
 from automl.metrics._evaluate import evaluate_all
@@ -53,6 +54,8 @@ def facts(evidence: Evidence, *, seed: int = 0) -> Facts:
         found["multiclass"] = class_facts(evidence, seed=seed)
     else:
         found["regression"] = value_facts(evidence, seed=seed)
+    if evidence.learning is not None:
+        found["learning"] = learning_facts(evidence.learning, evidence.metric)
     return found
 
 

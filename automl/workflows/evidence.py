@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.schema import ParsedTable
-from automl.insight.evidence import Bounds, Evidence
+from automl.insight.evidence import Bounds, Evidence, Learning
 from automl.search.select import Choice
 from automl.search.ship import first_splits
 from automl.workflows.explained import Explained
@@ -26,11 +26,13 @@ def evidence_of(
     bounds: Bounds | None,
     parity: Mapping[str, Any] | None,
     predict: Callable[[ParsedTable], NDArray[np.float64]] | None,
+    learning: Learning | None,
 ) -> Evidence:
     """What the models of `choice` predicted for rows that they had not seen.
 
     bounds: intervals of the validated rows.  parity: what a limit on disparity came to, if there
     was one.  predict: what ships, if it may be asked.
+    learning: the learning curve, if there is one.
     """
     table, scorer = finish.table, finish.race.scorer
     rows = scorer.rows  # of the training table, rising
@@ -58,4 +60,5 @@ def evidence_of(
         groups=tuple(groups.at(rows) for groups in table.sensitive),
         parity=parity,
         predict=predict,
+        learning=learning,
     )

@@ -8,6 +8,7 @@ from automl.report.page import card, cell, row, shown, table
 from automl.report.plane import STYLE as PLANE_STYLE
 from automl.report.sections.performance_binary import binary_html
 from automl.report.sections.performance_classes import classes_html
+from automl.report.sections.performance_learning import learning_card
 from automl.report.sections.performance_style import RULES
 from automl.report.sections.performance_threshold import SCRIPT as _THRESHOLD
 from automl.report.sections.performance_values import values_html
@@ -26,6 +27,8 @@ def html(facts: Facts) -> str:
         parts.append(classes_html(facts["multiclass"]))
     if "regression" in facts:
         parts.append(values_html(facts["regression"], facts["target"]))
+    if facts.get("learning"):
+        parts.append(f'<div class="grid2">{learning_card(facts["learning"])}</div>')
     parts.append(_metrics(facts))
     return "".join(parts)
 
