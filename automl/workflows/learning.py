@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from automl.workflows.finish import Finish
 
 _SHARE = 0.03  # of the budget, at most
+# Of what is kept for the end, that must be left beside it: a busy machine takes longer for it than
+# planned, and this is the step that a run can do without.
+_SLACK = 0.3
 _WHAT = "learning curve by rows"
 
 
 def learning_curve(finish: Finish, choice: Choice) -> Learning | None:
     """Scores of the winner, or of its like that is quicker, by rows; None, and why, without.
 
-    Under a clock it takes what the other steps have left, and little of it: the models are there,
-    and what remains is to tell of them.
+    Under a clock it takes what the other steps have left beside a little of its own.
     """
     race, plan, ledger = finish.race, finish.plan, finish.ledger
     limited, started = plan.budget.limited, plan.budget.spent()
@@ -35,7 +37,7 @@ def learning_curve(finish: Finish, choice: Choice) -> Learning | None:
     def left() -> float:
         if not limited:
             return math.inf
-        spare = plan.budget.left() - plan.end_seconds() - GRACE
+        spare = plan.budget.left() - (1.0 + _SLACK) * plan.end_seconds() - GRACE
         if not finish.by_clock:
             return spare
         most = _SHARE * (plan.budget.seconds or 0.0)
