@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from automl.data.groups import Groups
 from automl.data.schema import ParsedTable, Schema
+from automl.metrics._quantiles import middle
 from automl.metrics.base import Metric
+from automl.metrics.regression import quantile_metric
 from automl.model.explain import Explanation
 from automl.task import Task
 
@@ -30,6 +32,27 @@ class Bounds:
     def take(self, rows: NDArray[np.intp]) -> Bounds:
         """Those of some rows."""
         return Bounds(self.level, self.low[rows], self.high[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiles:
+    """Several predicted quantiles of each row, in order. metric: of all.  values: (n, k)."""
+
+    metric: Metric
+    values: Floats
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return self.metric.quantiles
+
+    def take(self, rows: NDArray[np.intp]) -> Quantiles:
+        """Those of some rows."""
+        return Quantiles(self.metric, self.values[rows])
+
+    @property
+    def bounds(self) -> Bounds:
+        """Between the outer levels."""
+        return Bounds(self.levels[-1] - self.levels[0], self.values[:, 0], self.values[:, -1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +87,8 @@ class Evidence:
     predict: what the model that ships says of other cells, as `prediction` has it; None where
         there is no time to ask it.
     learning: scores by the number of rows to train on; None on new data, and without time.
+    quantiles: all that are predicted, where they are several: `metric` and `prediction` are of the
+        middle one then, and so is the explanation; None else.
     known_personal: by index of a column, what `insight.people` found in its cells: asked often.
     """
 
@@ -87,8 +112,14 @@ class Evidence:
     parity: Mapping[str, Any] | None = None
     predict: Callable[[ParsedTable], Floats] | None = None
     learning: Learning | None = None
+    quantiles: Quantiles | None = None
 
     known_personal: dict[int, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that the model was made for."""
+        return self.metric if self.quantiles is None else self.quantiles.metric
 
     @property
     def codes(self) -> NDArray[np.intp]:
@@ -96,6 +127,15 @@ class Evidence:
         if self.task is Task.BINARY:
             return np.asarray(self.prediction >= self.threshold, dtype=np.intp)
         return np.asarray(self.prediction.argmax(axis=1), dtype=np.intp)
+
+
+def of_prediction(metric: Metric, prediction: Floats) -> tuple[Metric, Floats, Quantiles | None]:
+    """`metric`, `prediction` and `quantiles` of an `Evidence`, from what a model predicts."""
+    if not metric.quantiles:
+        return metric, prediction, None
+    place = middle(metric.quantiles)
+    one = quantile_metric(metric.quantiles[place])
+    return one, np.asarray(prediction[:, place]), Quantiles(metric, prediction)
 
 
 Facts = dict[str, Any]  # of a section: plain JSON, bounded, no cell that tells of persons

@@ -276,6 +276,7 @@ class FoldTrainer:
             max_trees=int(task["max_trees"]),
             patience=patience,
             quantile=self.data.quantile,
+            quantiles=self.data.quantiles,
             seconds_left=clock.left,
             trained=self._trained_for,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.schema import ParsedTable
-from automl.insight.evidence import Bounds, Evidence, Learning
+from automl.insight.evidence import Bounds, Evidence, Learning, of_prediction
 from automl.search.select import Choice
 from automl.search.ship import first_splits
 from automl.workflows.explained import Explained
@@ -40,17 +40,22 @@ def evidence_of(
     known = np.isin(held, rows)
     nothing = np.empty(0, dtype=np.int64)
     y, weight = scorer.truth()
+    metric, prediction, quantiles = of_prediction(
+        scorer.metric, choice.link.predict(choice.pooled)
+    )
+    if quantiles is not None:
+        bounds = quantiles.bounds
     return Evidence(
         task=scorer.task,
         target=table.target.name,
         classes=table.target.classes,
-        metric=scorer.metric,
+        metric=metric,
         threshold=0.5 if choice.threshold is None else choice.threshold,
         schema=table.schema,
         rows=table.rows[rows],
         y=y,
         weight=weight,
-        prediction=choice.link.predict(choice.pooled),
+        prediction=prediction,
         fold=first_splits(scorer.splits, scorer.n_rows)[rows],
         sample=np.searchsorted(rows, held[known]),
         cells=table.parsed.take(np.flatnonzero(known)),
@@ -61,4 +66,5 @@ def evidence_of(
         parity=parity,
         predict=predict,
         learning=learning,
+        quantiles=quantiles,
     )
