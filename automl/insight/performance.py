@@ -136,4 +136,5 @@ def _ordered(own: Metric, evidence: Evidence) -> list[Metric]:
     others = list(metrics_for(evidence.task))
     if evidence.quantiles is not None:
         others.insert(0, evidence.metric)
-    return [own, *(metric for metric in others if metric.name != own.name)]
+    by_title = {metric.title: metric for metric in (own, *others)}  # the 0.5 quantile has two
+    return list(by_title.values())

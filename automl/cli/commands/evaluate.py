@@ -109,6 +109,7 @@ def _show(console: Console, evaluation: Evaluation) -> None:
         rows.append((name, score, span))
     console.table(rows, ("metric", "score", "95 % interval"))
     if evaluation.quantiles:
+        console.say("Metrics of one prediction are of the quantile nearest to the median")
         console.data("")
         console.table(
             [(f"{one['level']:g}", one["below"], one["loss"]) for one in evaluation.quantiles],
