@@ -93,7 +93,7 @@ class FitConfig:
         shown="by task",
     )
     quantiles: tuple[float, ...] | None = _option(
-        None, SHARES, _MAIN, "Predict this quantile, as 0.9, by --metric quantile", metavar="LEVEL"
+        None, SHARES, _MAIN, "Predict these quantiles, as 0.1,0.5,0.9", metavar="LEVEL,..."
     )
     time_budget: float | None = _option(
         300.0,
@@ -272,8 +272,10 @@ class FitConfig:
 
     @property
     def score(self) -> str | None:
-        """The name of the metric with the level of --quantiles; None = that of the task."""
-        return self.metric if self.quantiles is None else f"quantile@{self.quantiles[0]:g}"
+        """The name of the metric with the levels of --quantiles; None = that of the task."""
+        if self.quantiles is None:
+            return self.metric
+        return "quantile@" + ",".join(f"{level:g}" for level in self.quantiles)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON types; `from_json` of it is equal."""

@@ -56,11 +56,11 @@ def _check_quantiles(config: FitConfig) -> None:
             f"--quantiles and --metric {config.metric} exclude each other.",
             hint="Pass --metric quantile, or leave --metric out.",
         )
-    if len(config.quantiles) > 1:
-        levels = ", ".join(f"{level:g}" for level in config.quantiles)
+    n_levels = len(config.quantiles)
+    if n_levels > 1 and config.distil:
         raise ConfigError(
-            f"--quantiles names {len(config.quantiles)} levels ({levels}), but a bundle has one.",
-            hint="Fit a bundle for each level, or use `automl predict --interval`.",
+            f"--distil needs one number to predict, and --quantiles names {n_levels}.",
+            hint="Leave --distil out; --single ships one model.",
         )
 
 

@@ -46,6 +46,9 @@ def _cut(text: str, most: int) -> str:
 
 def _said(told: Mapping[str, Any]) -> str:
     prediction = told["prediction"]
+    if told.get("quantiles"):
+        parts = ", ".join(f"{name} {number(one)}" for name, one in told["quantiles"].items())
+        return f"predicted {parts}"
     if told["probability"] is None:
         return f"predicted {number(prediction)}"
     return f"predicted {_cut(prediction, 60)} ({told['probability']:.1%})"

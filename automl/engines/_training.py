@@ -169,4 +169,4 @@ def monotone_signs(matrix: Matrix) -> list[int] | None:
 
 def outputs(setup: FitSetup) -> int:
     """k, the columns of a margin."""
-    return setup.task.n_outputs(setup.n_classes)
+    return len(setup.quantiles) or setup.task.n_outputs(setup.n_classes)

@@ -128,13 +128,18 @@ def xgboost_trees(model: bytes) -> tuple[Trees, NDArray[np.float32]] | None:
 def _base(learner: Mapping[str, Any]) -> NDArray[np.float32]:
     """(k,) what XGBoost's sums begin with."""
     facts = learner["learner_model_param"]
-    text, n_outputs = facts["base_score"].strip("[]"), max(1, int(facts["num_class"]))
+    text, n_outputs = facts["base_score"].strip("[]"), _n_outputs(facts)
     score = np.array(text.split(","), dtype=np.float32)
     if learner["objective"]["name"] == "binary:logistic":  # kept as a probability
         one = np.float32(1.0)
         # C's logf is right to the last bit, which NumPy's is not in float32.
         score = -np.log((one / score - one).astype(np.float64))
     return np.broadcast_to(score, (n_outputs,)).astype(np.float32)
+
+
+def _n_outputs(facts: Mapping[str, str]) -> int:
+    """Classes, or targets, which several quantiles are to XGBoost."""
+    return max(1, int(facts["num_class"]), int(facts.get("num_target", 1)))
 
 
 def _xgboost_tree(fields: Mapping[str, Any], output: int) -> Tree:

@@ -1,6 +1,6 @@
 """The contract between the race and a boosting library: `Engine`, `Prepared`, `Booster`.
 
-Notation: n = rows, p = features, k = outputs (classes for multiclass, else 1).
+Notation: n = rows, p = features, k = outputs (classes for multiclass, several quantiles, else 1).
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class FitSetup:
         the best loss came early; 0 = never, and no validation rows are needed then.
     seconds_left: called once a round; training stops, keeping its trees, when it is <= 0.
     quantile: level of the pinball loss; only used by Objective.QUANTILE.
+    quantiles: the levels where there are several, an output each; the curve is their mean loss.
     trained: told the CPU seconds that a round took inside the library, for the record.
     """
 
@@ -85,6 +86,7 @@ class FitSetup:
     max_trees: int = 2000
     patience: int = 50
     quantile: float = 0.5
+    quantiles: tuple[float, ...] = ()
     seconds_left: Callable[[], float] = lambda: math.inf
     trained: Callable[[float], None] = lambda seconds: None
 
@@ -119,7 +121,10 @@ class Booster(Protocol):
 
 
 class Engine(Protocol):
-    """A boosting library; module-level `ENGINE` in engines/<name>.py; stateless."""
+    """A boosting library; module-level `ENGINE` in engines/<name>.py; stateless.
+
+    One that can train one booster for several quantiles says so by `several_quantiles = True`.
+    """
 
     name: str
     suffix: str  # file suffix of a saved booster, e.g. ".ubj"

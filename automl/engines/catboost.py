@@ -162,6 +162,7 @@ class CatBoostEngine:
     name = "catboost"
     suffix = ".cbm"
     objectives = frozenset(_LOSSES)
+    several_quantiles = True
     tree_seconds = 1.5e-9
     cell_bytes = 3.0
     category_bytes = 40.0  # of a category's cell, where it is taken as such
@@ -288,6 +289,8 @@ def _untrainable(why: str) -> DataError:
 def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str, Any]:
     native = library_params(params)
     loss = _LOSSES[setup.objective].format(alpha=setup.quantile)
+    if setup.quantiles:
+        loss = f"MultiQuantile:alpha={','.join(map(repr, setup.quantiles))}"
     native |= {
         "loss_function": loss,
         # The loss on the training rows is never read; not computing it saves time.

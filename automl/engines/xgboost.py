@@ -213,6 +213,7 @@ class XGBoostEngine:
     name = "xgboost"
     suffix = ".ubj"
     objectives = frozenset(_LOSSES)
+    several_quantiles = True
     tree_seconds = 2.5e-8
     cell_bytes = 7.0
 
@@ -329,7 +330,7 @@ def _native_params(params: Params, setup: FitSetup, matrix: Matrix) -> dict[str,
     if setup.objective is Objective.SOFTMAX:
         native["num_class"] = outputs(setup)
     if setup.objective is Objective.QUANTILE:
-        native["quantile_alpha"] = setup.quantile
+        native["quantile_alpha"] = list(setup.quantiles) or setup.quantile
     signs = monotone_signs(matrix)
     if signs is not None:
         if setup.objective in (Objective.ABSOLUTE, Objective.QUANTILE):

@@ -37,6 +37,11 @@ def program_of(predictor: Predictor) -> Program:
 
     Raises ConfigError that names the member, and a way out, if it has one that cannot be said.
     """
+    if len(predictor.value_names) > 1:
+        raise ConfigError(
+            f"The model predicts {len(predictor.value_names)} quantiles; exports give one value.",
+            hint="Fit one level at a time (--metric quantile --quantiles 0.9) and export each.",
+        )
     steps = Steps()
     plane = plane_of(predictor.preprocessor, Reader(steps, predictor.schema))
     planes: dict[int, Plane] = {}  # by recipe: members share those of a fold
@@ -63,7 +68,7 @@ def program_of(predictor: Predictor) -> Program:
         metric=predictor.metric,
         classes=predictor.classes,
         threshold=0.5 if predictor.threshold is None else predictor.threshold,
-        value_name=predictor.value_name,
+        value_name=predictor.value_names[0],
         markers=_markers(predictor),
         named=any(column.header for column in schema.columns),
         inputs=tuple(

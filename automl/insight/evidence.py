@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from automl.data.groups import Groups
 from automl.data.schema import ParsedTable, Schema
+from automl.metrics._quantiles import middle
 from automl.metrics.base import Metric
+from automl.metrics.regression import quantile_metric
 from automl.model.explain import Explanation
 from automl.task import Task
 
@@ -33,6 +35,40 @@ class Bounds:
 
 
 @dataclass(frozen=True, eq=False)
+class Quantiles:
+    """Several predicted quantiles of each row, in order. metric: of all.  values: (n, k)."""
+
+    metric: Metric
+    values: Floats
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return self.metric.quantiles
+
+    def take(self, rows: NDArray[np.intp]) -> Quantiles:
+        """Those of some rows."""
+        return Quantiles(self.metric, self.values[rows])
+
+    @property
+    def bounds(self) -> Bounds:
+        """Between the outer levels."""
+        return Bounds(self.levels[-1] - self.levels[0], self.values[:, 0], self.values[:, -1])
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """Scores of a candidate that was trained on nested parts of the rows of some splits.
+
+    rows: (s, p) rows of each part, rising; the last part is all.  scores: (s, p) of the run's
+    metric, on rows that the model had not seen.
+    """
+
+    name: str
+    rows: NDArray[np.int64]
+    scores: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Rows with their truth and an honest prediction: out of fold, or of labelled new data.
 
@@ -50,6 +86,9 @@ class Evidence:
     bounds: intervals of all rows that owe nothing to these rows; None without, and for classes.
     predict: what the model that ships says of other cells, as `prediction` has it; None where
         there is no time to ask it.
+    learning: scores by the number of rows to train on; None on new data, and without time.
+    quantiles: all that are predicted, where they are several: `metric` and `prediction` are of the
+        middle one then, and so is the explanation; None else.
     known_personal: by index of a column, what `insight.people` found in its cells: asked often.
     """
 
@@ -72,8 +111,15 @@ class Evidence:
     groups: tuple[Groups, ...] = ()
     parity: Mapping[str, Any] | None = None
     predict: Callable[[ParsedTable], Floats] | None = None
+    learning: Learning | None = None
+    quantiles: Quantiles | None = None
 
     known_personal: dict[int, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that the model was made for."""
+        return self.metric if self.quantiles is None else self.quantiles.metric
 
     @property
     def codes(self) -> NDArray[np.intp]:
@@ -81,6 +127,15 @@ class Evidence:
         if self.task is Task.BINARY:
             return np.asarray(self.prediction >= self.threshold, dtype=np.intp)
         return np.asarray(self.prediction.argmax(axis=1), dtype=np.intp)
+
+
+def of_prediction(metric: Metric, prediction: Floats) -> tuple[Metric, Floats, Quantiles | None]:
+    """`metric`, `prediction` and `quantiles` of an `Evidence`, from what a model predicts."""
+    if not metric.quantiles:
+        return metric, prediction, None
+    place = middle(metric.quantiles)
+    one = quantile_metric(metric.quantiles[place])
+    return one, np.asarray(prediction[:, place]), Quantiles(metric, prediction)
 
 
 Facts = dict[str, Any]  # of a section: plain JSON, bounded, no cell that tells of persons

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from automl.insight.evidence import Evidence, Facts
 from automl.insight.performance_binary import binary_facts
 from automl.insight.performance_classes import class_facts
+from automl.insight.performance_learning import learning_facts
+from automl.insight.performance_quantiles import quantile_facts
 from automl.insight.performance_values import value_facts
 from automl.insight.rounding import rounded
 from automl.metrics._evaluate import evaluate_all
@@ -53,6 +55,10 @@ def facts(evidence: Evidence, *, seed: int = 0) -> Facts:
         found["multiclass"] = class_facts(evidence, seed=seed)
     else:
         found["regression"] = value_facts(evidence, seed=seed)
+    if evidence.quantiles is not None:
+        found["quantiles"] = quantile_facts(evidence, evidence.quantiles)
+    if evidence.learning is not None:
+        found["learning"] = learning_facts(evidence.learning, evidence.headline)
     return found
 
 
@@ -79,6 +85,7 @@ def _taken(evidence: Evidence, some: NDArray[np.intp]) -> Evidence:
         explained=none,
         explanation=None,
         bounds=evidence.bounds and evidence.bounds.take(some),
+        quantiles=evidence.quantiles and evidence.quantiles.take(some),
     )
 
 
@@ -101,8 +108,14 @@ def _metrics(evidence: Evidence, seed: int) -> list[Facts]:
         drawn_rows=drawn,
         seed=seed,
     )
+    if evidence.quantiles is not None:
+        own, values = evidence.quantiles.metric, evidence.quantiles.values
+        scores[own.name] = own.score(y, values, weight)
+        intervals |= bootstrap_intervals(
+            [own], y, values, weight, resamples=_RESAMPLES, drawn_rows=drawn, seed=seed
+        )
     rows = []
-    for metric in _ordered(own, evidence.task):
+    for metric in _ordered(own, evidence):
         interval = intervals.get(metric.name)
         rows.append(
             {
@@ -119,5 +132,9 @@ def _metrics(evidence: Evidence, seed: int) -> list[Facts]:
     return rows
 
 
-def _ordered(own: Metric, task: Task) -> list[Metric]:
-    return [own, *(metric for metric in metrics_for(task) if metric.name != own.name)]
+def _ordered(own: Metric, evidence: Evidence) -> list[Metric]:
+    others = list(metrics_for(evidence.task))
+    if evidence.quantiles is not None:
+        others.insert(0, evidence.metric)
+    by_title = {metric.title: metric for metric in (own, *others)}  # the 0.5 quantile has two
+    return list(by_title.values())

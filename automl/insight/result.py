@@ -36,7 +36,7 @@ def facts(record: Record, evidence: Evidence, measured: Measured | None = None) 
     The score is the one corrected for choosing where there is one, else the one that chose; with
     `measured` it is that of the new rows, and the run's own is beside it.
     """
-    metrics, metric = record.metrics, evidence.metric
+    metrics, metric = record.metrics, evidence.headline
     corrected = metrics.get("corrected") or {}
     own = {
         "score": corrected.get("score", metrics.get("score")),

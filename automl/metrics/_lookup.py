@@ -20,13 +20,14 @@ _DEFAULTS = MappingProxyType(
 
 
 def get_metric(name: str) -> Metric:
-    """The metric called `name`: its own name, an alias, or `quantile@0.9` (also `quantile:0.9`).
+    """The metric called `name`: its own name, an alias, or `quantile@0.9` (also `quantile:0.9`),
+    `quantile@0.1,0.5,0.9` for several at once.
 
     Capitals, dashes for underscores and scikit-learn's `neg_` prefix make no difference.
     Raises ConfigError naming the closest known metrics, or for a quantile level outside (0, 1).
     """
     word = re.sub(r"[\s-]+", "_", name.strip().lower()).removeprefix("neg_")
-    stem, _, level = re.sub("[:=]", "@", word).partition("@")
+    stem, _, level = re.sub("[:=]", "@", word.replace(",_", ",")).partition("@")
     known = _by_word()
     metric = known.get(stem)
     if metric is None or (level and metric.name != "quantile"):
@@ -91,10 +92,12 @@ def _by_word() -> MappingProxyType[str, Metric]:
 
 
 def _at_level(name: str, level: str) -> Metric:
+    from automl.metrics._quantiles import quantiles_metric
     from automl.metrics.regression import quantile_metric
 
     try:
-        return quantile_metric(float(level))
+        levels = [float(text) for text in level.split(",")]
+        return quantile_metric(levels[0]) if len(levels) == 1 else quantiles_metric(levels)
     except ValueError:
         raise ConfigError(
             f"The level {level!r} of metric {name!r} is not a number.",

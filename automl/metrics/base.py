@@ -26,7 +26,8 @@ class Metric:
     best: the score of a perfect prediction.
     objective: what boosters minimise for it.  log_target: train on log1p(y), invert after.
     relative: weight training rows by 1 / max(|y|, eps), which turns L1 into MAPE.
-    quantile: level of the pinball loss, for Objective.QUANTILE.
+    quantile: level of the pinball loss, for Objective.QUANTILE.  quantiles: the levels, where the
+        metric is of several; its prediction is (n, k) values then.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Metric:
     log_target: bool = False
     relative: bool = False
     quantile: float = 0.5
+    quantiles: tuple[float, ...] = ()
     aliases: tuple[str, ...] = ()
 
     def score(self, y: Floats, prediction: Floats, weight: Floats | None = None) -> float:

@@ -37,7 +37,7 @@ class Goal:
     """What a prediction should become.
 
     label: index of the class that is wanted, or None = any other than `now`.  low, high: the
-    values that are wanted of a regression.
+    values that are wanted of a regression, of several quantiles that at the place `output`.
     """
 
     task: Task
@@ -46,10 +46,13 @@ class Goal:
     label: int | None = None
     low: float = -np.inf
     high: float = np.inf
+    output: int = 0
 
     def gap(self, prediction: Floats) -> Floats:
         """(n,) how far off; 0 or less = reached. prediction: as the link gives it."""
         if self.task is Task.REGRESSION:
+            if prediction.ndim == 2:
+                prediction = prediction[:, self.output]
             return np.maximum(self.low - prediction, prediction - self.high)
         if self.task is Task.BINARY:
             wanted = 1 - (self.now or 0) if self.label is None else self.label

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -122,15 +122,17 @@ class Importance:
 class Explanation:
     """Exact SHAP values of a predictor in the original columns.
 
-    values: (n, c), or (n, c, classes) for multiclass; margin units (log-odds of the positive
-        class, raw score of a class, or (transformed) target units).
+    values: (n, c), or (n, c, classes) for multiclass, (n, c, levels) for several quantiles;
+        margin units (log-odds of the positive class, raw score of a class, or (transformed)
+        target units).
     base_values: (n,) or (n, classes); margin: the same shape; values.sum(1) + base_values is the
         margin, up to rounding: see `additivity_error`.
     columns: names of all used original columns.  data: (n, c) original cells.
-    classes: label texts, () for regression.
+    classes: label texts, () for regression, or the names of several quantiles.
     numbers: (n, c) cells of numeric, boolean and datetime columns as float64, else NaN.
     kinds: of the columns.
-    predicted: (n,) index of the predicted class for multiclass, else None.
+    predicted: (n,) index of the predicted class for multiclass, or of the middle one of several
+        quantiles, whose margins are not put in order; else None.
     """
 
     values: Floats
@@ -149,6 +151,17 @@ class Explanation:
         if self.values.ndim == 3:
             return self.classes
         return (self.classes[1],) if self.classes else ("prediction",)
+
+    def of_output(self, place: int) -> Explanation:
+        """The explanation of one output of several, as that of a regression."""
+        return replace(
+            self,
+            values=self.values[:, :, place],
+            base_values=self.base_values[:, place],
+            margin=self.margin[:, place],
+            classes=(),
+            predicted=None,
+        )
 
     @cached_property
     def cube(self) -> Floats:

@@ -108,11 +108,18 @@ class Link:
         raise ValueError(f"A {self.kind} link has no probabilities.")
 
     def values(self, margin: Floats) -> Floats:
-        """(n, 1) margin -> (n,) target values."""
+        """(n, 1) margin -> (n,) target values; of several quantiles (n, k) -> (n, k).
+
+        Quantiles that cross are put in order, which brings them nearer to the true ones
+        (Chernozhukov, Fernandez-Val, Galichon, Quantile and probability curves without crossing,
+        Econometrica 2010).
+        """
+        if not self.transforms and self.kind != "identity":
+            raise ValueError(f"A {self.kind} link has no target values.")
+        if margin.shape[1] > 1:
+            return np.sort(self.inverse(margin), axis=1)
         if self.kind == "identity":
             return margin[:, 0]
-        if not self.transforms:
-            raise ValueError(f"A {self.kind} link has no target values.")
         if not self.shifts:
             return self._inverse(margin[:, 0])
         total = np.zeros(len(margin))
@@ -130,7 +137,8 @@ class Link:
         return _inverse_yeo_johnson(margin, self.power)
 
     def predict(self, margin: Floats) -> Floats:
-        """What metrics take: (n,) positive probability, (n, n_classes) or (n,) values."""
+        """What metrics take: (n,) positive probability, (n, n_classes), (n,) values, or (n, k) of
+        several quantiles."""
         if self.kind == "logit":
             return _expit(self.calibrated(margin)[:, 0])
         return self.probabilities(margin) if self.kind == "softmax" else self.values(margin)

@@ -27,6 +27,7 @@ from automl.engines._joint import Joint
 from automl.engines.base import Booster
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix, origin_weights
+from automl.metrics._quantiles import levels_of, middle
 from automl.model.cells import cell_numbers
 from automl.model.explain import Explanation
 from automl.model.intervals import Conformal, absent, refuse_other_task
@@ -125,16 +126,23 @@ class Predictor:
         return self.classes[1] if self.task is Task.BINARY else None
 
     @property
-    def value_name(self) -> str:
-        """The column of the prediction: `quantile_0.9` where it is one, so that nobody takes it
-        for what is expected."""
-        stem, _, level = self.metric.partition("@")
-        return f"quantile_{level}" if stem == "quantile" and level else "prediction"
-
-    @property
     def n_outputs(self) -> int:
         """k: columns of a margin."""
-        return self.task.n_outputs(len(self.classes))
+        return len(self.levels) or self.task.n_outputs(len(self.classes))
+
+    @cached_property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of a model that predicts several quantiles at once, rising; () of others."""
+        return levels_of(self.metric) if self.task is Task.REGRESSION else ()
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """What the values of a regression are called: `quantile_0.9`, so that nobody takes it for
+        what is expected, one for each of several levels; else `prediction`."""
+        stem, _, level = self.metric.partition("@")
+        if stem != "quantile" or not level or self.task is not Task.REGRESSION:
+            return ("prediction",)
+        return tuple(f"quantile_{one}" for one in level.split(","))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -235,10 +243,20 @@ class Predictor:
         return self.link.probabilities(self.margin(frame))
 
     def predict(self, frame: Rows) -> NDArray[np.object_] | Floats:
-        """(n,) label texts (object), or target values (float64) for regression."""
+        """(n,) label texts (object), or target values (float64) for regression.
+
+        Of several quantiles (n, k) values, a column per level, that never cross.
+        """
         if self.task.is_classification:
             return self.labels(self.predict_proba(frame))
         return self.link.values(self.margin(frame))
+
+    def point(self, prediction: Floats) -> Floats:
+        """What stands for a row where one number must: of several quantiles the middle one.
+
+        prediction: as the link gives it; comes back as it is for every other model.
+        """
+        return np.asarray(prediction[:, middle(self.levels)]) if self.levels else prediction
 
     def interval(self, frame: Rows | Matrix, level: float = 0.9) -> tuple[Floats, Floats]:
         """(n,) lower and upper ends that hold a new row's target with probability `level`.
@@ -261,6 +279,11 @@ class Predictor:
     def conformal_for(self, *, interval: bool) -> Conformal:
         """What intervals (else sets) are made of; ConfigError if the model has none."""
         refuse_other_task(self.task, interval=interval, sets=not interval)
+        if self.levels:
+            raise ConfigError(
+                f"The model predicts {len(self.levels)} quantiles, and has no intervals beside.",
+                hint="Its outer quantiles are one; a model fitted without --quantiles has others.",
+            )
         if self.conformal is None:
             raise absent(self.manifest)
         return self.conformal
@@ -311,7 +334,7 @@ class Predictor:
         matrix = self.preprocessor.transform(cells)
         values, base = self.contributions_of(matrix)
         margin = self.margin_of(matrix)
-        multi = self.task is Task.MULTICLASS
+        multi = self.n_outputs > 1
         bases = np.broadcast_to(base, margin.shape).copy()
         return Explanation(
             values=values if multi else values[:, :, 0],
@@ -319,11 +342,17 @@ class Predictor:
             margin=margin if multi else margin[:, 0],
             columns=self.columns,
             data=table.reindex(columns=list(self.columns)).reset_index(drop=True),
-            classes=self.classes,
+            classes=self.value_names if self.levels else self.classes,
             numbers=cell_numbers(cells, self.schema),
             kinds=tuple(self.schema.columns[i].kind for i in self.schema.used),
-            predicted=self._label_codes(self.link.probabilities(margin)) if multi else None,
+            predicted=self._outputs_of(margin) if multi else None,
         )
+
+    def _outputs_of(self, margin: Floats) -> NDArray[np.intp]:
+        """(n,) the output that speaks for a row: of its class, or of the middle quantile."""
+        if self.levels:
+            return np.full(len(margin), middle(self.levels), dtype=np.intp)
+        return self._label_codes(self.link.probabilities(margin))
 
     def contributions_of(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Contributions (n, n_columns, k) of the columns in `columns`, and base values (k,).

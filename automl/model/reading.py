@@ -16,6 +16,7 @@ from automl.data.schema import Column, Kind, Schema
 from automl.engines.base import Booster, Engine
 from automl.errors import BundleError, ConfigError, DataError
 from automl.features.strict import Fields
+from automl.metrics._quantiles import levels_of
 from automl.model.intervals import FILE as INTERVALS
 from automl.model.intervals import Conformal, check_models
 from automl.model.jsonfile import read_json
@@ -57,6 +58,8 @@ def read_predictor(manifest: Manifest) -> Predictor:
             raise TypeError("'members' must be a list")
         _check_written(target, *classes)
         _check_facts(task, classes, link, threshold)
+        levels = levels_of(metric) if task is Task.REGRESSION else ()
+        n_outputs = len(levels) or task.n_outputs(len(classes))
     from automl.features.preprocess import Preprocessor
 
     predictor = Predictor(
@@ -66,7 +69,7 @@ def read_predictor(manifest: Manifest) -> Predictor:
         metric=metric,
         schema=schema,
         preprocessor=decoded(manifest, "preprocess.json", Preprocessor.from_json),
-        members=_members(manifest, places, task.n_outputs(len(classes))),
+        members=_members(manifest, places, n_outputs),
         link=link,
         threshold=threshold,
         manifest=data,

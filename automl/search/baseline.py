@@ -24,8 +24,8 @@ def constant_margin(data: RunData, rows: NDArray[np.integer]) -> Floats:
         return np.asarray(np.log(share))
     if data.objective is Objective.SQUARED:
         return np.array([np.average(y, weights=weight)])
-    level = data.quantile if data.objective is Objective.QUANTILE else 0.5
-    return np.array([_weighted_quantile(y, weight, level)])
+    levels = _levels(data) if data.objective is Objective.QUANTILE else (0.5,)
+    return np.array([_weighted_quantile(y, weight, level) for level in levels])
 
 
 def baseline_margins(data: RunData) -> Floats:
@@ -64,8 +64,13 @@ def _loss(data: RunData, y: Floats, margin: Floats, weight: Floats | None) -> fl
         if data.objective is Objective.ABSOLUTE:
             each = np.abs(error)
         else:
-            each = np.maximum(data.quantile * error, (data.quantile - 1.0) * error)
+            level, error = np.array(_levels(data)), y[:, None] - margin
+            each = np.maximum(level * error, (level - 1.0) * error).mean(axis=1)
     return float(np.average(each, weights=weight))
+
+
+def _levels(data: RunData) -> tuple[float, ...]:
+    return data.quantiles or (data.quantile,)
 
 
 def _weighted_quantile(y: Floats, weight: Floats, level: float) -> float:

@@ -29,6 +29,7 @@ from automl.features.recipes import FittedRecipe, Fold, fit_recipe, load_recipe
 from automl.search.clock import Clock, clock_of
 from automl.search.disk import whole_file
 from automl.search.lesson import lesson_target
+from automl.search.parts import part_rows
 from automl.search.stopping import stopping_rows
 from automl.search.store import RunData, save_array
 from automl.task import Objective, Task
@@ -79,6 +80,7 @@ class FoldTrainer:
             "student": self.student,
             "contributions": self.contributions,
             "margins": self.margins,
+            "part": self.fit_part,
         }
         started, cpu, self._native_seconds = time.perf_counter(), time.process_time(), 0.0
         result = tasks[task["kind"]](task)
@@ -142,6 +144,30 @@ class FoldTrainer:
             prepared, rows, None, params=task["params"], setup=setup
         )
         return _saved(task, booster, recipe, clock)
+
+    def fit_part(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Train on a share of a split's training rows and predict its valid rows.
+
+        The tree count comes from rows that neither train nor are predicted. Nothing is kept but
+        the margins: task["output"], (n_valid, k) float32.
+        """
+        split = int(task["split"])
+        train, stop = part_rows(self.data, split, float(task["share"]))
+        clock = clock_of(task)
+        setup = self._setup(task, clock, patience=int(task["patience"]))
+        engine = load_engine(task["engine"])
+        matrix = self.data.matrix.take(self.data.splits[split].valid)
+        if task["recipe"] == PLAIN:
+            prepared, _ = self._prepare(task, split, train, setup)
+        else:
+            recipe, features = self._fit_recipe(task["recipe"], train)
+            prepared = engine.prepare(features, self.data.y, self.data.weight, setup=setup)
+            matrix = recipe.transform(matrix)
+        booster = engine.fit(prepared, train, stop, params=task["params"], setup=setup)
+        booster.threads = self.data.threads
+        n_trees = int(np.argmin(booster.curve)) + 1
+        save_array(Path(task["output"]), booster.margin(matrix, n_trees).astype(np.float32))
+        return {"n_rows": len(train), "n_trees": n_trees, "by_clock": clock.rang}
 
     def lesson(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """The weighted margins of a split's boosters for all rows, as they saw them in training.
@@ -250,6 +276,7 @@ class FoldTrainer:
             max_trees=int(task["max_trees"]),
             patience=patience,
             quantile=self.data.quantile,
+            quantiles=self.data.quantiles,
             seconds_left=clock.left,
             trained=self._trained_for,
         )
@@ -286,23 +313,26 @@ class FoldTrainer:
         key = (name, split)
         if key not in self._recipes:
             self._make_room(self._recipes)
-            self._recipes[key] = fit_recipe(
-                name,
-                self.data.plans[name],
-                Fold(
-                    self.data.matrix,
-                    self.data.y,
-                    self.data.weight,
-                    train,
-                    task=self.data.task,
-                    n_classes=self.data.n_classes,
-                    seed=self.data.seed,
-                    groups=self.data.groups,
-                    trained=self._trained_for,
-                ),
-            )
+            self._recipes[key] = self._fit_recipe(name, train)
         self._recipes.move_to_end(key)
         return self._recipes[key]
+
+    def _fit_recipe(self, name: str, train: IntArray) -> tuple[FittedRecipe, Matrix]:
+        return fit_recipe(
+            name,
+            self.data.plans[name],
+            Fold(
+                self.data.matrix,
+                self.data.y,
+                self.data.weight,
+                train,
+                task=self.data.task,
+                n_classes=self.data.n_classes,
+                seed=self.data.seed,
+                groups=self.data.groups,
+                trained=self._trained_for,
+            ),
+        )
 
     def _load(self, engine: str, path: Path) -> Booster:
         booster: Booster = load_engine(engine).load(path, n_outputs=self.data.n_outputs)

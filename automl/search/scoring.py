@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,11 @@ class Scorer:
         return Scorer(
             self.metric, self.task, self.link, self._raw, self._weight, self.splits, echoes=True
         )
+
+    def of_splits(self, numbers: Sequence[int]) -> Scorer:
+        """The scorer of some splits alone, for what was predicted of their valid rows only."""
+        splits = [replace(self.splits[k], echo=self.splits[k].echo[:0]) for k in numbers]
+        return Scorer(self.metric, self.task, self.link, self._raw, self._weight, splits)
 
     @property
     def smears(self) -> bool:

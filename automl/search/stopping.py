@@ -19,6 +19,11 @@ def stopping_rows(data: RunData, split: int) -> tuple[IntArray, IntArray]:
     train = data.splits[split].train
     if not data.inner_stop:
         return train, data.splits[split].scored
+    return hold_back(data, train)
+
+
+def hold_back(data: RunData, train: IntArray) -> tuple[IntArray, IntArray]:
+    """`train` without the rows that stop the training, and those: `data.inner_stop` of them."""
     n_held = max(1, int(len(train) * data.inner_stop))
     if data.times is not None:
         held = np.zeros(len(train), dtype=bool)

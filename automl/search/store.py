@@ -33,6 +33,7 @@ class RunData:
     groups: (n,) ids; rows of one id must not be on both sides of an inner fold.
     times: (n,) order of the rows, or None; an inner fold then holds the latest.
     plans: recipe name -> its plan (`features.recipes.plan_recipes`).
+    quantiles: the levels, where there are several.
     inner_stop: share of a split's training rows held back to stop training, where the split has
         no sibling whose curve could choose its tree count; 0 otherwise.
     """
@@ -51,10 +52,11 @@ class RunData:
     seed: int
     threads: int
     inner_stop: float = 0.0
+    quantiles: tuple[float, ...] = ()
 
     @property
     def n_outputs(self) -> int:
-        return self.task.n_outputs(self.n_classes)
+        return len(self.quantiles) or self.task.n_outputs(self.n_classes)
 
     @property
     def size(self) -> TableSize:
@@ -91,6 +93,7 @@ class RunData:
             "n_classes": self.n_classes,
             "objective": self.objective.value,
             "quantile": self.quantile,
+            "quantiles": self.quantiles,
             "plans": self.plans,
             "seed": self.seed,
             "threads": self.threads,
@@ -132,6 +135,7 @@ class RunData:
             seed=context["seed"],
             threads=context["threads"],
             inner_stop=context["inner_stop"],
+            quantiles=tuple(context["quantiles"]),
         )
 
 

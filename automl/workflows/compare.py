@@ -14,6 +14,7 @@ from automl.data.write import placed
 from automl.errors import ConfigError, DataError
 from automl.metrics._interval import Paired, Predicted, Scored, paired_interval
 from automl.metrics._lookup import get_metric, metrics_for
+from automl.metrics._quantiles import suited
 from automl.metrics._threshold import labels_of
 from automl.metrics.base import Floats, Metric
 from automl.model.bundle import load_bundle
@@ -170,6 +171,7 @@ def compare(
 def _on_rows(sides: tuple[Side, Side], data: Path | str, options: EvaluateOptions) -> Comparison:
     predictors = load_bundle(sides[0].path), load_bundle(sides[1].path)
     metrics = _metrics(predictors, options.metrics)
+    _refuse_levels(predictors, metrics)
     found = [
         _labelled(side, predictor, data, options)
         for side, predictor in zip(sides, predictors, strict=True)
@@ -178,8 +180,12 @@ def _on_rows(sides: tuple[Side, Side], data: Path | str, options: EvaluateOption
     scores = []
     for i, metric in enumerate(metrics):
         drawn = (_DRAWN_OTHERS if i else _DRAWN) // max(predictors[0].n_outputs, 1)
+        a, b = (
+            replace(one, prediction=suited(metric, one.prediction, predictor.levels))
+            for one, predictor in zip(predicted, predictors, strict=True)
+        )
         paired = paired_interval(
-            metric, y, *predicted, weight, most_rows=max(drawn, _LEAST_DRAWN), seed=options.seed
+            metric, y, a, b, weight, most_rows=max(drawn, _LEAST_DRAWN), seed=options.seed
         )
         scores.append(_compared(metric, paired))
     same = np.array_equal(predicted[0].prediction, predicted[1].prediction)
@@ -193,7 +199,7 @@ def _on_rows(sides: tuple[Side, Side], data: Path | str, options: EvaluateOption
         verdict="A and B predict the same for every row" if same else _verdict(scores[0]),
         better=scores[0].better,
         level=paired.level,
-        agreement=_agreement(predictors[0].task, y, *predicted),
+        agreement=_agreement(predictors[0].task, y, *_points(predictors, predicted)),
         n_rows=found[0].tally.n_rows,
         n_scored=len(y),
         weight_column=found[0].weight_column,
@@ -208,6 +214,27 @@ def _metrics(predictors: Sequence[Predictor], names: Sequence[str]) -> list[Metr
     own = [get_metric(predictor.metric) for predictor in predictors]
     every = {metric.name: metric for metric in (*own, *metrics_for(predictors[0].task))}
     return list(every.values())
+
+
+def _refuse_levels(predictors: Sequence[Predictor], metrics: Sequence[Metric]) -> None:
+    """Raise ConfigError for a metric of several quantiles that not both predict."""
+    a, b = (predictor.levels for predictor in predictors)
+    if a != b and any(metric.quantiles for metric in metrics):
+        words = [predictor.metric if predictor.levels else "one value" for predictor in predictors]
+        raise ConfigError(
+            f"A predicts {words[0]}, and B predicts {words[1]}: no metric is of both.",
+            hint="Compare the middle quantile by --metric mae.",
+        )
+
+
+def _points(
+    predictors: Sequence[Predictor], predicted: Sequence[Predicted]
+) -> tuple[Predicted, Predicted]:
+    a, b = (
+        replace(one, prediction=predictor.point(one.prediction))
+        for one, predictor in zip(predicted, predictors, strict=True)
+    )
+    return a, b
 
 
 def _labelled(

@@ -37,10 +37,13 @@ _NARROWER = 0.99  # times the plain width: from there on it pays to go by diffic
 def conformal_of(
     finish: Finish, choice: Choice, taught: Taught | None, *, n_models: int
 ) -> tuple[Conformal, dict[str, Any]] | None:
-    """The conformal scores of what ships and what is measured of them; None for too few rows.
+    """The conformal scores of what ships and what is measured of them.
 
+    None for too few rows, and beside several quantiles, which are intervals themselves.
     n_models: boosters of each member that ships.
     """
+    if finish.goal.metric.quantiles:
+        return None
     margins = finish.race.margins
     if taught is not None:
         margins = {taught.student.trial.name: taught.student.margins}

@@ -26,6 +26,7 @@ from automl.metrics._confusion import ClassRow, confusion_matrix, per_class
 from automl.metrics._evaluate import evaluate_all
 from automl.metrics._interval import Interval, bootstrap_interval
 from automl.metrics._lookup import get_metric
+from automl.metrics._quantiles import by_level, suited
 from automl.metrics._threshold import labels_of, score_probabilities
 from automl.metrics.base import Floats, Metric
 from automl.workflows._contract import check_report, reporting
@@ -76,7 +77,8 @@ class Evaluation:
     scores: by metric name, nan where these rows do not define it; the first is the bundle's own
     metric, or the first one asked for.  n_missing: rows left out because they have no target.
     unknown: rows left out by label that the model does not know (lenient).  confusion: rows =
-    true class, columns = predicted class, summed weights; None for regression.
+    true class, columns = predicted class, summed weights; None for regression.  quantiles: of a
+    model of several, per `level` the share of targets `below` it and its `loss`.
     """
 
     task: str
@@ -95,6 +97,7 @@ class Evaluation:
     per_class: tuple[ClassRow, ...]
     cells: Tally
     seconds: float
+    quantiles: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; nan for undefined scores."""
@@ -114,6 +117,7 @@ class Evaluation:
             "classes": list(self.classes),
             "confusion_matrix": None if self.confusion is None else self.confusion.tolist(),
             "per_class": [{"class": label, **asdict(row)} for label, row in rows],
+            **({"quantiles": list(self.quantiles)} if self.quantiles else {}),
             "cells": self.cells.to_json(),
             "seconds": self.seconds,
         }
@@ -151,9 +155,15 @@ def evaluate(
         n_missing=rows.n_missing,
         unknown=rows.unknown,
         weight_column=rows.weight_column,
+        quantiles=tuple(by_level(y, prediction, predictor.levels, weight)),
         scores=_scores(predictor, metrics, (y, prediction, weight), all_=not options.metrics),
         interval=bootstrap_interval(
-            metrics[0], y, prediction, weight, threshold=threshold, seed=options.seed
+            metrics[0],
+            y,
+            suited(metrics[0], prediction, predictor.levels),
+            weight,
+            threshold=threshold,
+            seed=options.seed,
         ),
         classes=predictor.classes,
         threshold=threshold if predictor.positive is not None else None,
@@ -221,6 +231,12 @@ def chosen_metrics(predictor: Predictor, names: Sequence[str]) -> list[Metric]:
         if predictor.task not in metric.tasks:
             raise ConfigError(
                 f"The metric {metric.name!r} is not for {predictor.task.value} targets.",
+                hint="Leave out --metric to see every metric of the task.",
+            )
+        if metric.quantiles and metric.quantiles != predictor.levels:
+            known = predictor.metric if predictor.levels else "one value"
+            raise ConfigError(
+                f"The metric {metric.name!r} needs its quantiles, and the model has {known}.",
                 hint="Leave out --metric to see every metric of the task.",
             )
     return metrics
@@ -387,10 +403,13 @@ def _scores(
     y, prediction, weight = rows
     threshold = 0.5 if predictor.threshold is None else predictor.threshold
     scores = {
-        metric.name: score_probabilities(metric, y, prediction, weight, threshold)
+        metric.name: score_probabilities(
+            metric, y, suited(metric, prediction, predictor.levels), weight, threshold
+        )
         for metric in metrics
     }
     if all_:
-        every = evaluate_all(predictor.task, y, prediction, weight, threshold=threshold)
+        point = predictor.point(prediction)
+        every = evaluate_all(predictor.task, y, point, weight, threshold=threshold)
         scores |= {name: score for name, score in every.items() if name not in scores}
     return scores

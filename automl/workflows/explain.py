@@ -89,7 +89,8 @@ def explain_file(
 
     CSV: one line per row with `row` (1 = first row of data), `prediction`, `margin`,
     `base_value`, `reason_<i>`, `reason_<i>_value`, `reason_<i>_contribution`; for several
-    classes margin, base value and reasons are those of the predicted class. JSON: one array of
+    classes margin, base value and reasons are those of the predicted class, of several quantiles
+    (which all follow the prediction) those of the middle one. JSON: one array of
     objects, one per line. output: a file, an open binary stream, or None for plots only.
     Raises ConfigError for options that do not fit, DataError as the mode asks.
     """
@@ -223,16 +224,20 @@ def reason_table(
     own = np.zeros(n_rows, dtype=np.intp)
     if explanation.predicted is not None:
         own = explanation.predicted
-    rows = np.arange(n_rows)
+    rows, others = np.arange(n_rows), {}
     if predictor.task.is_classification:
         labels = predictor.labels(predictor.link.probabilities(margin))
         prediction: pd.Series[Any] = pd.Series(labels, dtype="str")
     else:
-        prediction = pd.Series(predictor.link.values(margin))
+        values = predictor.link.values(margin)
+        prediction = pd.Series(predictor.point(values))
+        if predictor.levels:
+            others = {name: values[:, j] for j, name in enumerate(predictor.value_names)}
     facts = pd.DataFrame(
         {
             "row": np.arange(first_row, first_row + n_rows),
             "prediction": prediction,
+            **others,
             "margin": margin[rows, own],
             "base_value": base[rows, own],
         }
@@ -266,7 +271,7 @@ def _nested(table: pd.DataFrame) -> pd.DataFrame:
         for row, (column, value, contribution) in zip(reasons, cells, strict=True):
             shown = None if value == "" else value
             row.append({"column": column, "value": shown, "contribution": contribution})
-    nested = table[["row", "prediction", "margin", "base_value"]].copy()
+    nested = table[[name for name in table.columns if not name.startswith("reason_")]].copy()
     nested["reasons"] = pd.Series(reasons, dtype=object)
     return nested
 

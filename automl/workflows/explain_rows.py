@@ -14,6 +14,7 @@ import pandas as pd
 
 from automl.data.write import placed, writing
 from automl.errors import ConfigError, DataError, did_you_mean
+from automl.metrics._quantiles import middle
 from automl.model.counterfactual import MOST_CHANGES, Goal, changed, nearest_change
 from automl.model.explain import Explanation, cell_texts
 from automl.task import Task
@@ -143,7 +144,13 @@ def predicted(predictor: Predictor, frame: pd.DataFrame) -> dict[str, Any]:
     """What `predict` says of the only row: prediction, and the probability of that class."""
     margin = predictor.margin(frame)
     if predictor.task is Task.REGRESSION:
-        return {"prediction": float(predictor.link.values(margin)[0]), "probability": None}
+        values = predictor.link.values(margin)
+        told: dict[str, Any] = {"prediction": float(predictor.point(values)[0])}
+        if predictor.levels:
+            told |= {
+                "quantiles": dict(zip(predictor.value_names, values[0].tolist(), strict=True))
+            }
+        return {**told, "probability": None}
     proba = predictor.link.probabilities(margin)
     label = str(predictor.labels(proba)[0])
     return {
@@ -201,7 +208,10 @@ def _what_if(
 
 
 def _own(predictor: Predictor, margin: Any, like: Any = None) -> float:
-    """The margin of the only output, or of the class that is predicted (in `like`)."""
+    """The margin of the only output, of the class that is predicted (in `like`), or of the middle
+    quantile."""
+    if predictor.levels:
+        return float(margin[0, middle(predictor.levels)])
     if predictor.task is not Task.MULTICLASS:
         return float(margin[0, 0])
     return float(margin[0, int(np.argmax((margin if like is None else like)[0]))])
@@ -258,7 +268,8 @@ def _goal(predictor: Predictor, frame: pd.DataFrame, aim: str | None) -> Goal:
                 "A regression has no decision to flip.", hint="Say what to reach: --aim LOW:HIGH."
             )
         low, high = _range(aim)
-        return Goal(predictor.task, low=low, high=high)
+        output = middle(predictor.levels) if predictor.levels else 0
+        return Goal(predictor.task, low=low, high=high, output=output)
     label = None
     if aim is not None:
         if aim not in predictor.classes:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.metrics._quantiles import middle
 from automl.model.cells import cell_frame, cell_numbers
 from automl.model.explain import Explanation
 from automl.search.select import Choice
 from automl.search.ship import GRACE, BlendShap, NotDone, blend_shap, first_splits, fold_models
 from automl.search.trial import Trial
-from automl.task import Task
 
 if TYPE_CHECKING:
     from automl.workflows.finish import Finish
@@ -80,7 +80,12 @@ def explain_folds(
         why += "; the models that ship saw every row"
     finish.ledger.add("explain", f"SHAP values of {len(shap.rows):,} rows", why)
     sampled = sampled[: len(shap.rows)]
-    return Explained(shap.rows, _explanation(finish.table, sampled, shap))
+    explanation = _explanation(finish.table, sampled, shap)
+    levels = finish.goal.metric.quantiles
+    if levels:
+        finish.ledger.add("explain", f"they are of the {levels[middle(levels)]:g} quantile")
+        explanation = explanation.of_output(middle(levels))
+    return Explained(shap.rows, explanation)
 
 
 def _explanation(table: TrainingTable, sampled: NDArray[np.int64], shap: BlendShap) -> Explanation:
@@ -88,7 +93,7 @@ def _explanation(table: TrainingTable, sampled: NDArray[np.int64], shap: BlendSh
     cells = table.parsed.take(sampled)
     values = np.moveaxis(shap.values, 1, 2)[:, list(schema.used), :]  # (n, c, k)
     margin = values.sum(axis=1) + shap.base_values
-    multi = target.task is Task.MULTICLASS
+    multi = margin.shape[1] > 1
     return Explanation(
         values=values if multi else values[:, :, 0],
         base_values=shap.base_values if multi else shap.base_values[:, 0],

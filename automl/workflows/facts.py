@@ -104,7 +104,7 @@ def facts_of(name: str, record: Record, evidence: Evidence) -> Facts:
     given: tuple[Any, ...] = {
         "result": (record, evidence),
         "data": (record, evidence),
-        "race": (record, evidence.metric),
+        "race": (record, evidence.headline),
         "decisions": (record,),
     }.get(name, (evidence,))
     found: Facts = make(*given)

@@ -43,6 +43,7 @@ from automl.workflows.extend import stays
 from automl.workflows.fairness import told_parity
 from automl.workflows.honest import honest_score
 from automl.workflows.kept import told
+from automl.workflows.learning import learning_curve
 from automl.workflows.output import RunFolder
 from automl.workflows.pack import pack
 from automl.workflows.plan import Plan
@@ -118,6 +119,7 @@ class Finish:
         own = all(path.parent.parent == self.run.trials for m in members for path, _ in m.boosters)
         explained = explain_folds(self, choice, trials, refitted=not own)
         importance = None if explained is None else explained.explanation.global_importance()
+        learning = learning_curve(self, choice)
         intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
         bounds = None
         if intervals is not None and not self.goal.task.is_classification:
@@ -141,6 +143,7 @@ class Finish:
                 bounds=bounds,
                 parity=parity,
                 predict=asking(self, choice, members),
+                learning=learning,
             ),
         )
         self.race.executor.close()

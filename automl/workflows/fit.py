@@ -280,14 +280,22 @@ def _engines(config: FitConfig) -> tuple[str, ...]:
 
 def _able(engines: tuple[str, ...], goal: Goal) -> tuple[str, ...]:
     """Those of `engines` that can train for the goal; ConfigError if none can."""
-    able = tuple(name for name in engines if goal.objective in load_engine(name).objectives)
+    able = tuple(name for name in engines if _can_train(name, goal))
     if not able:
+        loss = f"the {goal.objective.value} loss"
+        loss += " of several levels at once" if goal.metric.quantiles else ""
         raise ConfigError(
             f"The engines {', '.join(engines)} cannot train for {goal.metric.name}: none of them "
-            f"minimises the {goal.objective.value} loss.",
+            f"minimises {loss}.",
             hint="Add another to --engines, or choose another metric.",
         )
     return able
+
+
+def _can_train(name: str, goal: Goal) -> bool:
+    engine = load_engine(name)
+    several = not goal.metric.quantiles or getattr(engine, "several_quantiles", False)
+    return several and goal.objective in engine.objectives
 
 
 def _executor(
@@ -344,7 +352,7 @@ def _goal(table: TrainingTable, config: FitConfig, ledger: Ledger) -> Goal:
     check_target(metric, table.target.y)
     if config.class_weight != "none" and not task.is_classification:
         raise ConfigError("--class-weight needs a classification, and this is a regression.")
-    check_distil(config, task)
+    check_distil(config, task, metric)
     check_parity(table, config)
     option = "--metric" if config.quantiles is None else "--quantiles"
     chosen = f"chosen by {option}" if config.score else f"the default for {task.value}"
@@ -386,6 +394,7 @@ def _prepare(
         n_classes=len(target.classes),
         objective=goal.objective,
         quantile=goal.metric.quantile,
+        quantiles=goal.metric.quantiles,
         plans=plan_recipes(matrix, seed=config.seed),
         seed=config.seed,
         threads=executor.threads,

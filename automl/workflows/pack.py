@@ -13,6 +13,7 @@ from automl.insight.evidence import Evidence
 from automl.insight.people import personal_columns
 from automl.insight.record import Record
 from automl.metrics._evaluate import evaluate_all
+from automl.metrics._quantiles import by_level, middle
 from automl.model.bundle import MemberFiles, install_bundle, write_bundle
 from automl.model.explain import Importance
 from automl.model.intervals import FILE as INTERVALS
@@ -127,10 +128,11 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
     y, weight = finish.race.scorer.truth()
     task = finish.goal.task
     prediction = choice.link.predict(choice.pooled)
+    levels = finish.goal.metric.quantiles
     every = evaluate_all(
         task,
         y,
-        prediction,
+        prediction[:, middle(levels)] if levels else prediction,
         weight,
         threshold=0.5 if choice.threshold is None else choice.threshold,
     )
@@ -150,6 +152,7 @@ def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, An
         "failed": files.failed(finish.race.trials),
         "out_of_fold": every,
         "quantile": _quantile(finish, y, prediction, weight),
+        "quantiles": _quantiles(finish, y, prediction, weight),
         "validation": finish.folds.scheme,
         "n_splits": len(finish.folds.splits),
         "seconds": outcome.seconds if finish.plan.budget.limited else None,
@@ -162,7 +165,7 @@ def _quantile(
 ) -> dict[str, float] | None:
     """How many targets lie at or below their predicted quantile; None where none is predicted."""
     metric = finish.goal.metric
-    if metric.name.partition("@")[0] != "quantile":
+    if metric.name.partition("@")[0] != "quantile" or metric.quantiles:
         return None
     below = float(np.average(y <= prediction, weights=weight))
     finish.ledger.add(
@@ -171,6 +174,23 @@ def _quantile(
         "out of fold; it should be as many as the level says",
     )
     return {"level": metric.quantile, "below": below}
+
+
+def _quantiles(
+    finish: Finish, y: Floats, prediction: Floats, weight: Floats | None
+) -> list[dict[str, Any]] | None:
+    """Per level what `by_level` says of it; None where one value is predicted."""
+    levels = finish.goal.metric.quantiles
+    if not levels:
+        return None
+    found = by_level(y, prediction, levels, weight)
+    shares = ", ".join(f"{one['below']:.1%} ({one['level']:g})" for one in found)
+    finish.ledger.add(
+        "score",
+        f"targets at or below their predicted quantiles: {shares}",
+        "out of fold; it should be as many as the levels say",
+    )
+    return found
 
 
 def _facts(finish: Finish, outcome: FitResult) -> dict[str, Any]:

@@ -155,12 +155,13 @@ def predict_table(
     """The scored rows of `frame`, in order.
 
     Columns: the kept ones (with `_input` after a name that is one of ours), `prediction` (label
-    text or float64), with `interval` float64 `prediction_lower` and `prediction_upper`, with
-    `sets` `prediction_set` (a JSON list of labels, the likeliest first), with `proba` one float64
-    `proba_<class>` per class in the bundle's order, with `explain` `reason_<i>`,
-    `reason_<i>_value` and `reason_<i>_contribution` for i = 1..k:
-    the columns with the largest contributions by size, in margin units towards the positive class
-    (binary), the predicted class (multiclass) or the value (regression).
+    text or float64; `quantile_0.9` where it is one, a column for each of several), with `interval`
+    float64 `prediction_lower` and `prediction_upper`, with `sets` `prediction_set` (a JSON list of
+    labels, the likeliest first), with `proba` one float64 `proba_<class>` per class in the
+    bundle's order, with `explain` `reason_<i>`, `reason_<i>_value` and `reason_<i>_contribution`
+    for i = 1..k: the columns with the largest contributions by size, in margin units towards the
+    positive class (binary), the predicted class (multiclass), the value (regression) or the
+    middle quantile.
     first_row: number of the first row, for messages.
     """
     options = options or PredictOptions()
@@ -224,7 +225,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _own_names(predictor: Predictor, options: PredictOptions) -> list[str]:
-    names = [predictor.value_name]
+    names = list(predictor.value_names)
     if options.interval is not None:
         names += ["prediction_lower", "prediction_upper"]
     if options.sets is not None:
@@ -262,7 +263,8 @@ def _scored(
         if options.proba:
             scored |= {f"proba_{label}": proba[:, j] for j, label in enumerate(predictor.classes)}
     else:
-        scored[predictor.value_name] = predictor.link.values(margin)
+        values = predictor.link.values(margin).reshape(len(frame), -1)
+        scored |= {name: values[:, j] for j, name in enumerate(predictor.value_names)}
         if options.interval is not None:
             ends = predictor.interval(features, options.interval)
             scored |= dict(zip(("prediction_lower", "prediction_upper"), ends, strict=True))

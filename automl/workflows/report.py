@@ -14,10 +14,11 @@ from automl.data.schema import ParsedTable
 from automl.data.write import placed
 from automl.errors import BundleError, ConfigError
 from automl.insight import result as result_facts
-from automl.insight.evidence import Bounds, Evidence, Facts
+from automl.insight.evidence import Bounds, Evidence, Facts, of_prediction
 from automl.insight.result import Measured
 from automl.metrics._interval import bootstrap_interval
 from automl.metrics._lookup import get_metric
+from automl.metrics._quantiles import middle
 from automl.metrics._threshold import score_probabilities
 from automl.model.bundle import verify_bundle
 from automl.model.manifest import Manifest, check_digest
@@ -148,7 +149,8 @@ def _on_rows(
 
     rows = labelled_rows(predictor, data, options, see)
     evidence = _evidence(predictor, rows, sample)
-    evidence = replace(evidence, bounds=ends.of(rows.rows), groups=audited.groups(rows.rows))
+    bounds = ends.of(rows.rows) if evidence.quantiles is None else evidence.quantiles.bounds
+    evidence = replace(evidence, bounds=bounds, groups=audited.groups(rows.rows))
     if evidence.explanation is not None:
         drivers = evidence.explanation.global_importance().to_json()["columns"]
         record = replace(record, importance=drivers)
@@ -171,8 +173,9 @@ def _on_rows(
 
 
 def _measured(evidence: Evidence, name: str, seed: int) -> Measured:
-    metric = evidence.metric
-    truth = evidence.y, evidence.prediction, evidence.weight
+    metric, quantiles = evidence.headline, evidence.quantiles
+    prediction = evidence.prediction if quantiles is None else quantiles.values
+    truth = evidence.y, prediction, evidence.weight
     score = score_probabilities(metric, *truth, evidence.threshold)
     found = bootstrap_interval(metric, *truth, threshold=evidence.threshold, seed=seed)
     return Measured(
@@ -274,23 +277,25 @@ def _evidence(predictor: Predictor, rows: Labelled, sample: _Sample) -> Evidence
     cells, frame = sample.cells.take(np.flatnonzero(known)), sample.frame[known]
     places = np.searchsorted(rows.rows, sample.rows[known])
     explained: NDArray[np.int64] = places[:_EXPLAINED_ROWS]
+    metric, prediction, quantiles = of_prediction(get_metric(predictor.metric), rows.prediction)
     return Evidence(
         task=predictor.task,
         target=predictor.target,
         classes=predictor.classes,
-        metric=get_metric(predictor.metric),
+        metric=metric,
         threshold=0.5 if predictor.threshold is None else predictor.threshold,
         schema=predictor.schema,
         rows=rows.rows,
         y=rows.y,
         weight=rows.weight,
-        prediction=rows.prediction,
+        prediction=prediction,
         fold=None,
         sample=places,
         cells=cells,
         explained=explained,
         explanation=_explanation(predictor, frame, cells, len(explained)),
-        predict=lambda cells: predictor.link.predict(predictor.margin(cells)),
+        predict=lambda cells: predictor.point(predictor.link.predict(predictor.margin(cells))),
+        quantiles=quantiles,
     )
 
 
@@ -299,4 +304,5 @@ def _explanation(
 ) -> Explanation | None:
     if not n_rows:
         return None
-    return predictor.explain(frame.iloc[:n_rows], cells.take(np.arange(n_rows)))
+    found = predictor.explain(frame.iloc[:n_rows], cells.take(np.arange(n_rows)))
+    return found.of_output(middle(predictor.levels)) if predictor.levels else found

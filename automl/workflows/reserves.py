@@ -29,6 +29,8 @@ _CHOOSE_SECONDS = 0.1
 # Of a row, and of a row and output: intervals and sets with their coverage, all metrics once.
 _VALUE_SECONDS, _CLASS_SECONDS = 2e-6, 1e-6
 _HURRIED_SECONDS = 0.5  # for SHAP values, when somebody waits for the end
+# For the learning curve: a share of what the budget has above so many seconds, at most.
+_CURVELESS, _CURVE_SHARE, _MOST_CURVE = 20.0, 0.02, 3.0
 _LEAST_REPORT = 0.1
 _REPORT_SHARE = 0.08  # of the budget, at most
 _REPORT_SHARE_LEFT = 0.4  # of what is left of it, at most
@@ -53,7 +55,7 @@ class Reserves:
         choose = self._choose_seconds() + self.honest_seconds()
         if self.config.test_share is not None:
             choose += self.test_seconds()
-        return self.end_seconds() + choose + self.explain_seconds()
+        return self.end_seconds() + choose + self.explain_seconds() + self.learning_seconds()
 
     def end_seconds(self) -> float:
         """Seconds for intervals and sets, for the report, for writing the bundle and ending."""
@@ -113,6 +115,15 @@ class Reserves:
         if self.budget.hurried:
             return _HURRIED_SECONDS
         return self._stretched(np.clip(0.04 * (self.budget.seconds or 0.0), 0.25, 6.0))
+
+    def learning_seconds(self) -> float:
+        """Seconds kept for the learning curve, beside what the other steps have left."""
+        if not self.budget.limited:
+            return math.inf
+        if self.budget.hurried:
+            return 0.0
+        spare = (self.budget.seconds or 0.0) - _CURVELESS
+        return self._stretched(np.clip(_CURVE_SHARE * spare, 0.0, _MOST_CURVE))
 
     def honest_seconds(self) -> float:
         """Seconds kept for correcting the score for the choice."""

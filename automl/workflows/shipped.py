@@ -65,4 +65,4 @@ def asking(
     def model() -> Predictor:
         return assembled(finish, choice, members)
 
-    return lambda cells: choice.ships.predict(model().margin(cells))
+    return lambda cells: model().point(choice.ships.predict(model().margin(cells)))

@@ -78,6 +78,7 @@ def _summary(manifest: Manifest) -> Section:
         "spread": metrics.get("spread"),
         "corrected": _interval_text(metrics.get("corrected")),
         "test rows": _interval_text(metrics.get("test")),
+        "targets below": _coverage_text(metrics.get("quantiles")),
         "baseline": metrics.get("baseline"),
         "validation": metrics.get("validation"),
         "threshold": data.get("threshold"),
@@ -99,6 +100,13 @@ def _interval_text(found: Any) -> str | None:
         return None
     ends = f"{found['low']:.6g} to {found['high']:.6g}"
     return f"{found['score']:.6g} ({ends} with {found['level']:.0%} confidence)"
+
+
+def _coverage_text(found: Any) -> str | None:
+    """The share of targets below each of several quantiles; None where one value is predicted."""
+    if not isinstance(found, list):
+        return None
+    return ", ".join(f"{one['below']:.1%} ({one['level']:g})" for one in found)
 
 
 def _leaderboard(manifest: Manifest) -> Section:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.config import FitConfig
 from automl.errors import ConfigError
+from automl.metrics.base import Metric
 from automl.search.blend import Limits
 from automl.search.distil import Distilled, NoStudent, School
 from automl.search.lesson import TRUTH
@@ -29,8 +30,13 @@ class Taught:
     teacher: dict[str, Any]
 
 
-def check_distil(config: FitConfig, task: Task) -> None:
-    """Raise ConfigError for `--distil` with a task that it cannot be done for."""
+def check_distil(config: FitConfig, task: Task, metric: Metric) -> None:
+    """Raise ConfigError for `--distil` with a task or metric that it cannot be done for."""
+    if config.distil and metric.quantiles:
+        raise ConfigError(
+            f"--distil needs one number to predict, and {metric.name} is of several.",
+            hint="Leave --distil out; --single ships one model.",
+        )
     if config.distil and task is Task.MULTICLASS:
         raise ConfigError(
             "--distil needs two classes or numbers to predict, and this is a multiclass.",

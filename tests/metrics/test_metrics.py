@@ -22,6 +22,7 @@ from automl.metrics._lookup import (
     metric_names,
     metrics_for,
 )
+from automl.metrics._quantiles import levels_of, suited
 from automl.metrics.base import Floats, Metric
 from automl.task import Objective, Task
 
@@ -353,3 +354,38 @@ def test_metrics_do_not_import_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_several_quantiles_are_the_mean_of_their_pinball_losses() -> None:
+    rng = np.random.default_rng(0)
+    y, values, weight = rng.normal(size=300), rng.normal(size=(300, 3)), rng.random(300)
+    metric = get_metric("quantile@0.9, 0.1,0.5")
+    assert metric.name == "quantile@0.1,0.5,0.9"
+    assert metric.quantiles == (0.1, 0.5, 0.9)
+    each = [
+        oracle.mean_pinball_loss(y, values[:, j], alpha=level, sample_weight=weight)
+        for j, level in enumerate(metric.quantiles)
+    ]
+    assert metric.score(y, values, weight) == pytest.approx(np.mean(each))
+    assert metric.objective[Task.REGRESSION] is Objective.QUANTILE
+
+
+def test_other_metrics_take_the_quantile_that_is_theirs() -> None:
+    levels, values = (0.5, 0.9), np.array([[1.0, 2.0]])
+    assert suited(get_metric("quantile@0.9"), values, levels) == [2.0]
+    assert suited(get_metric("mae"), values, levels) == [1.0]
+    assert suited(get_metric("quantile@0.5,0.9"), values, levels).shape == (1, 2)
+
+
+@pytest.mark.parametrize("text", ["0.5,0.5", "0,0.5", "0.1,1.5", "0.1,", "0.12345678,0.5"])
+def test_levels_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="level"):
+        get_metric(f"quantile@{text}")
+
+
+@pytest.mark.parametrize(
+    "name", ["quantile@0.9,0.1", "quantile@nan,0.5", "quantile@0.1,x", "quantile@0.1,1"]
+)
+def test_names_of_a_bundle_are_not_believed(name: str) -> None:
+    with pytest.raises(ValueError, match="level|convert"):
+        levels_of(name)

@@ -139,3 +139,13 @@ def test_links_of_older_bundles_are_read() -> None:
     assert link == Link("logit", 1.1)
     assert link.calibrates
     assert not Link("logit").calibrates
+
+
+@pytest.mark.parametrize("link", [Link("identity"), Link("log1p"), Link("yeo-johnson", power=0.3)])
+def test_quantiles_that_cross_are_put_in_order(link: Link) -> None:
+    margin = np.random.default_rng(0).normal(size=(200, 4))
+    found = link.values(margin)
+    assert found.shape == (200, 4)
+    assert (np.diff(found, axis=1) >= 0).all()
+    each = np.column_stack([link.values(margin[:, j : j + 1]) for j in range(4)])
+    assert np.array_equal(found, np.sort(each, axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -120,6 +121,15 @@ def test_another_seed_differs(first: FitResult, run: Run) -> None:
 def test_explanations_do_not_depend_on_the_workers(first: FitResult, run: Run) -> None:
     name = "explanations/global.json"
     assert (run(workers=1).path / name).read_bytes() == (first.path / name).read_bytes()
+
+
+def test_the_learning_curve_does_not_depend_on_the_workers(first: FitResult, run: Run) -> None:
+    def curve(result: FitResult) -> Any:
+        told = json.loads((result.path / "report.json").read_text(encoding="utf-8"))
+        return told["performance"]["learning"]
+
+    assert curve(first)["points"][-1]["rows"] == 240
+    assert curve(run(workers=1)) == curve(first)
 
 
 def test_searched_trials_do_not_depend_on_the_workers(run: Run) -> None:

@@ -43,6 +43,7 @@ def test_all_steps_are_in_the_reserve() -> None:
     for slowness in (1.0, 2.0):
         one = reserves(slowness=slowness)
         parts = one.honest_seconds() + one.explain_seconds() + one.end_seconds()
+        parts += one.learning_seconds()
         assert one.reserve() > parts
         assert one.end_seconds() > one.report_seconds() + one.write_seconds()
 
@@ -55,3 +56,9 @@ def test_the_search_of_the_blend_leaves_the_rest_its_time() -> None:
     late = reserves(left=-9.0).blend_seconds()
     assert 0.0 < late < 0.5 * choosing
     assert reserves(budget=None).blend_seconds() == math.inf
+
+
+def test_the_learning_curve_has_a_small_share_of_larger_budgets() -> None:
+    kept = [reserves(budget=seconds).learning_seconds() for seconds in (15.0, 60.0, 3600.0)]
+    assert kept == pytest.approx([0.0, 0.8, 3.0])
+    assert reserves(budget=None).learning_seconds() == math.inf

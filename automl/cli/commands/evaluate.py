@@ -108,6 +108,13 @@ def _show(console: Console, evaluation: Evaluation) -> None:
         span = f"{number(interval.low)} to {number(interval.high)}" if known and interval else None
         rows.append((name, score, span))
     console.table(rows, ("metric", "score", "95 % interval"))
+    if evaluation.quantiles:
+        console.say("Metrics of one prediction are of the quantile nearest to the median")
+        console.data("")
+        console.table(
+            [(f"{one['level']:g}", one["below"], one["loss"]) for one in evaluation.quantiles],
+            ("quantile", "targets at or below", "pinball loss"),
+        )
     if not evaluation.per_class:
         return
     console.data("")

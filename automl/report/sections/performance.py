@@ -8,6 +8,8 @@ from automl.report.page import card, cell, row, shown, table
 from automl.report.plane import STYLE as PLANE_STYLE
 from automl.report.sections.performance_binary import binary_html
 from automl.report.sections.performance_classes import classes_html
+from automl.report.sections.performance_learning import learning_card
+from automl.report.sections.performance_quantiles import quantiles_card
 from automl.report.sections.performance_style import RULES
 from automl.report.sections.performance_threshold import SCRIPT as _THRESHOLD
 from automl.report.sections.performance_values import values_html
@@ -26,6 +28,13 @@ def html(facts: Facts) -> str:
         parts.append(classes_html(facts["multiclass"]))
     if "regression" in facts:
         parts.append(values_html(facts["regression"], facts["target"]))
+    if "quantiles" in facts:
+        parts.insert(1, f'<div class="grid2">{quantiles_card(facts["quantiles"])}</div>')
+        middle = f"{facts['quantiles']['middle']:g}"
+        hint = f"The charts of one prediction below are of the {middle} quantile."
+        parts.insert(2, f'<p class="hint">{shown(hint, 400)}</p>')
+    if facts.get("learning"):
+        parts.append(f'<div class="grid2">{learning_card(facts["learning"])}</div>')
     parts.append(_metrics(facts))
     return "".join(parts)
 
