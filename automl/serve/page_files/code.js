@@ -23,7 +23,6 @@ export class Code {
       h("p", { class: "hint" }, "The request for the row in the form."),
       h("div", { class: "buttons" }, this.tabs, h("button", { type: "button", onclick: () => this.#copy() }, "Copy"), this.copied),
       h("pre", { tabindex: "0", "aria-label": "Program" }, this.text),
-      h("p", {}, h("a", { href: "docs" }, "Documentation of the API"), " · ", h("a", { href: "openapi.json" }, "OpenAPI"), " · ", h("a", { href: "schema" }, "Schema")),
       this.list,
     );
     row.addEventListener("change", () => this.#draw());
@@ -54,7 +53,8 @@ export class Code {
   /** Every address of the service with its line of explanation, from its own description. */
   async load() {
     if (this.loaded) return;
-    const found = await json("openapi.json");
+    const address = `${document.body.dataset.root || "./"}openapi.json`;
+    const found = await json(address);
     this.loaded = true;
     const rows = Object.entries(found.paths ?? {}).flatMap(([path, methods]) =>
       METHODS.filter((method) => methods[method]).map((method) => h(

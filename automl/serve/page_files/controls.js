@@ -1,5 +1,5 @@
 // One control per kind of column. Each has `element`, `first` (what a label names), `show(value)`;
-// and calls `changed(value)` when a person changes it.
+// and calls `changed(value)` when a person changes it, or `complain(text)` of what is no cell.
 
 import { h, s, scale, unique } from "./dom.js";
 import { cellOf, stepOf } from "./row.js";
@@ -9,8 +9,8 @@ const SEGMENTS = 4;
 const SEGMENT_LETTERS = 30;
 const LISTED = 60;
 
-export function control(column, id, changed) {
-  if (column.kind === "numeric" || column.kind === "datetime") return range(column, id, changed);
+export function control(column, id, changed, complain) {
+  if (column.kind === "numeric" || column.kind === "datetime") return range(column, id, changed, complain);
   if (column.kind === "text") return text(column, id, changed);
   const letters = column.levels.reduce((sum, level) => sum + shown(level).length, 0);
   const all = column.levels.length === column.n_levels && column.levels.length > 0;
@@ -24,7 +24,7 @@ export function control(column, id, changed) {
 
 // Numbers and dates: a slider over the training range beside a box that takes any value.
 
-function range(column, id, changed) {
+function range(column, id, changed, complain) {
   const dates = column.kind === "datetime";
   const box = dates
     ? h("input", { id, type: column.whole ? "date" : "datetime-local", class: "box" })
@@ -51,9 +51,9 @@ function range(column, id, changed) {
     changed(cell);
   });
   box.addEventListener("input", () => {
-    if (box.value === "") return changed(null);
-    if (box.validity.badInput) return undefined;
-    return changed(dates ? box.value : Number(box.value));
+    if (box.validity.badInput) complain(dates ? "This is no date." : "This is no number.");
+    else if (box.value === "") changed(null);
+    else changed(dates ? box.value : Number(box.value));
   });
   return {
     element: h("div", { class: "range" }, track, box),
@@ -84,7 +84,9 @@ function forBox(box, value) {
 }
 
 function end(column, value) {
-  return column.kind === "datetime" ? dayText(value) : number(value, column.whole ? 7 : 4);
+  if (column.kind === "datetime") return dayText(value);
+  const tiny = Math.abs(value) < 1e-6 * (column.maximum - column.minimum);
+  return number(tiny ? 0 : value, column.whole ? 7 : 4);
 }
 
 /** How the rows of training are spread, from the quantiles. */

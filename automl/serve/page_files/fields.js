@@ -70,7 +70,11 @@ export class Fields {
     const { row } = this;
     const id = unique("field");
     const note = h("p", { class: "note", id: `${id}-note`, hidden: true });
-    const one = control(column, id, (value) => row.set(column.name, value));
+    const changed = (value) => {
+      row.set(column.name, value);
+      this.#show(column.name);
+    };
+    const one = control(column, id, changed, (text) => this.#note(field, text, "bad"));
     one.first.setAttribute("aria-describedby", note.id);
     const name = h("bdi", { title: column.name.length > 40 ? shown(column.name, 300) : null }, shown(column.name, 60));
     const label = one.group ? h("span", { class: "label", id: `${id}-name` }, name) : h("label", { for: id, class: "label" }, name);

@@ -66,7 +66,7 @@ class Page {
     });
     this.why = new Waterfall(this.row, this.outcome, (name) => this.#go(name));
     this.whatIf = new WhatIf(this.row, this.outcome, { chosen, goTo: (name) => this.#go(name) });
-    this.table = new Table(this.row, { open: (cells) => this.#open(cells) });
+    this.table = new Table(this.row, { open: (cells) => this.#open(cells), lost: askToken });
     this.code = new Code(this.row);
     this.#questions();
   }
@@ -87,7 +87,7 @@ class Page {
     this.reach = new Latest(reach, ({ predictions }, { asked }) => {
       this.reached = { asked, predictions };
       this.#reach();
-    }, () => {}, 0);
+    }, (error) => this.whatIf.failReach(error), 0);
   }
 
   open() {

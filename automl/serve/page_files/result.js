@@ -1,7 +1,7 @@
 // The prediction of the row: what it is, how sure, and what it was at the start.
 
 import { h, onWidth, picture, s, scale, ticks } from "./dom.js";
-import { cellText, number, percent, plural, short, shown } from "./text.js";
+import { cellText, number, parts, percent, plural, short, shown } from "./text.js";
 
 const CLASSES = 6; // bars before a person asks for more
 const LEVELS = [0.8, 0.9, 0.95];
@@ -53,6 +53,7 @@ export class Result {
     const { outcome } = this;
     if (outcome.isClass) outcome.predicted = prediction.prediction;
     this.big.replaceChildren(...this.#headline(prediction));
+    this.big.classList.toggle("long", String(prediction.prediction).length > 12 && outcome.isClass);
     this.said.replaceChildren(...this.#sure(prediction));
     this.warnings.replaceChildren(...warnings.map(told).filter(Boolean).slice(0, 5).map((text) => h("li", {}, shown(text, 300))));
     this.#plot();
@@ -77,7 +78,8 @@ export class Result {
     const { outcome } = this;
     if (!outcome.isClass) return [number(prediction.prediction, 4)];
     const share = percent(prediction.probabilities[prediction.prediction] ?? 0);
-    return [h("bdi", {}, shown(prediction.prediction, 40)), " ", h("small", {}, share)];
+    const label = parts(shown(prediction.prediction, 60)).flatMap((part) => [part, h("wbr")]);
+    return [h("bdi", {}, label), " ", h("small", {}, share)];
   }
 
   #sure(prediction) {
@@ -178,7 +180,7 @@ export class Result {
     const span = Math.max(...all) - Math.min(...all) || Math.abs(value) || 1;
     const [low, high] = [Math.min(...all) - 0.03 * span, Math.max(...all) + 0.03 * span];
     const x = scale(low, high, 6, width - 6);
-    const marks = ticks(low, high, Math.max(2, Math.floor(width / 90))).map((at) => [
+    const marks = ticks(low, high, Math.max(4, Math.floor(width / 70))).map((at) => [
       s("line", { class: "grid", x1: x(at), x2: x(at), y1: 10, y2: 52 }),
       s("text", { class: "tick", x: Math.min(Math.max(x(at), 18), width - 18), y: 68 }, short(at)),
     ]);

@@ -78,8 +78,8 @@ export function stepOf({ minimum, maximum, whole }) {
 /** A cell with no more decimals than the range of the column calls for. */
 function roundCell(column, value) {
   if (column.kind !== "numeric" || column.whole || !(column.maximum > column.minimum)) return cellOf(column, value);
-  const digits = Math.ceil(-Math.log10(stepOf(column)));
-  return digits > 0 && digits < 90 ? +value.toFixed(digits) : cellOf(column, value);
+  const digits = Math.max(0, 1 + Math.ceil(-Math.log10(stepOf(column))));
+  return digits < 90 ? +value.toFixed(digits) : cellOf(column, value);
 }
 
 export function usual(column) {

@@ -1,7 +1,7 @@
 // A table to score: pasted, dropped or chosen; the scores to look at and to keep.
 
 import { ask } from "./api.js";
-import { parse } from "./csv.js";
+import { delimiterOf, parse } from "./csv.js";
 import { h } from "./dom.js";
 import { trouble } from "./result.js";
 import { number, percent, plural, shown } from "./text.js";
@@ -11,10 +11,11 @@ const SHOWN = 25;
 const PASTED = 2_000_000; // letters that are put into the box; more are scored all the same
 
 export class Table {
-  constructor(row, { open }) {
-    Object.assign(this, { row, open });
+  constructor(row, { open, lost }) {
+    Object.assign(this, { row, open, lost }); // lost: told that the service wants a token
     this.name = "pasted";
     this.large = null;
+    this.addresses = [];
     this.box = h("textarea", {
       id: "csv",
       rows: 8,
@@ -80,7 +81,7 @@ export class Table {
     await this.score();
   }
 
-  async score() {
+  async score(mode = "") {
     const body = this.large ?? this.box.value;
     if (!this.large && !body.trim()) {
       this.status.textContent = "There is nothing to score yet: paste lines or choose a file.";
@@ -91,30 +92,49 @@ export class Table {
     this.status.textContent = "Scoring …";
     const since = performance.now();
     try {
-      const answer = await ask("predict", { body, type: "text/csv", accept: "text/csv" });
+      const query = new URLSearchParams();
+      if (this.row.facts.certain && !this.row.facts.classes.length) query.set("interval", "0.9");
+      if (mode) query.set("mode", mode);
+      const answer = await ask(`predict?${query}`, { body, type: "text/csv", accept: "text/csv" });
       const scores = await answer.text();
-      const head = this.large ? await this.large.slice(0, 200_000).text() : body;
-      this.#show(head, scores, performance.now() - since);
+      const text = this.large ? await this.large.slice(0, 200_000).text() : body;
+      this.#show(text, scores, performance.now() - since);
     } catch (error) {
-      this.status.textContent = "";
-      this.answer.replaceChildren(h("div", { class: "alert", role: "alert" }, trouble(error)));
-      if (error.status === 401) throw error;
+      this.#refused(error, mode);
     } finally {
       this.button.disabled = false;
     }
   }
 
+  #refused(error, mode) {
+    this.status.textContent = "";
+    if (error.status === 401) return this.lost(error);
+    const again = h("button", { type: "button", onclick: () => this.score("lenient") }, "Score all the same, what is wrong as missing");
+    const box = h("div", { class: "alert", role: "alert" }, trouble(error), error.status === 422 && !mode ? again : null);
+    return this.answer.replaceChildren(box);
+  }
+
+  /** A link to a file that is made here. */
+  #link(word, name, text, kind) {
+    const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    this.addresses.push(address);
+    return h("a", { class: `button ${kind}`, download: `${this.name}-${name}.csv`, href: address }, word);
+  }
+
   #show(text, scores, took) {
-    const found = parse(scores);
-    const [names, ...rows] = found;
-    const [inputs, ...cells] = parse(text, LOOKED_AT);
+    const mark = delimiterOf(text);
+    const [names, ...rows] = parse(scores, Infinity, ",");
+    const [inputs, ...cells] = parse(text, this.large ? LOOKED_AT : Infinity, mark);
     this.status.textContent = `${plural(rows.length, "row")} in ${number(took / 1000, 2)} s`;
-    const link = h("a", { class: "button primary", download: `${this.name}-scores.csv` }, "Download the scores");
-    if (this.address) URL.revokeObjectURL(this.address);
-    this.address = URL.createObjectURL(new Blob([scores], { type: "text/csv" }));
-    link.href = this.address;
+    this.addresses.forEach((address) => URL.revokeObjectURL(address));
+    this.addresses = [];
+    const links = [this.#link("Download the scores", "scores", scores, "primary")];
+    if (!this.large && cells.length === rows.length) {
+      const all = [[...inputs, ...names], ...cells.map((line, i) => [...inputs.map((_, k) => line[k] ?? ""), ...rows[i]])];
+      links.push(this.#link("… with their rows", "scored", `${all.map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`, ""));
+    }
     this.answer.replaceChildren(
-      h("div", { class: "buttons" }, link),
+      h("div", { class: "buttons" }, links),
       ...this.#summary(names, rows),
       this.#rows(names, rows, inputs, cells),
     );
@@ -123,7 +143,7 @@ export class Table {
   /** How many rows got which class, or how the values are spread. */
   #summary(names, rows) {
     const { facts } = this.row;
-    const at = places(names, facts);
+    const at = names.indexOf("prediction");
     if (at < 0 || rows.length < 2) return [];
     if (facts.classes.length) {
       const counts = new Map();
@@ -134,16 +154,15 @@ export class Table {
     }
     const values = rows.map((row) => Number(row[at])).filter(Number.isFinite).sort((a, b) => a - b);
     const quantile = (share) => values[Math.round(share * (values.length - 1))];
-    const facts_ = [["lowest", 0], ["middle", 0.5], ["highest", 1]];
-    return [h("ul", { class: "tally" }, facts_.map(([word, share]) => h("li", {}, `${word} `, h("b", {}, number(quantile(share))))))];
+    const ends = [["lowest", 0], ["middle", 0.5], ["highest", 1]];
+    return [h("ul", { class: "tally" }, ends.map(([word, share]) => h("li", {}, `${word} `, h("b", {}, number(quantile(share))))))];
   }
 
   #rows(names, rows, inputs = [], cells = []) {
     const given = inputs.map((name, i) => ({ name, i })).filter(({ name }) => this.row.columns.has(name));
     const order = new Map(this.row.facts.columns.map(({ name }, i) => [name, i]));
     const first = given.sort((a, b) => order.get(a.name) - order.get(b.name)).slice(0, 5);
-    const own = names.map((name, i) => ({ name, i })).filter(({ name }) => !inputs.includes(name) || name === this.row.facts.target);
-    const lead = own.slice(0, 4);
+    const lead = names.map((name, i) => ({ name, i })).slice(0, 4);
     const head = h("tr", {}, h("th", { scope: "col" }, "row"), [...lead, ...first].map(({ name }) => h("th", { scope: "col" }, h("bdi", {}, shown(name, 24)))), h("th", { scope: "col" }, h("span", { class: "unseen" }, "look")));
     const lines = rows.slice(0, SHOWN).map((row, k) => h(
       "tr",
@@ -173,12 +192,6 @@ function written(text) {
   if (text === "" || text === undefined) return h("span", { class: "soft" }, "–");
   const value = Number(text);
   return /\d\.\d{5,}/.test(text) && Number.isFinite(value) ? number(value) : h("bdi", {}, shown(text, 28));
-}
-
-/** The column with the prediction. */
-function places(names, facts) {
-  const at = names.indexOf(facts.target);
-  return at >= 0 ? at : names.indexOf("prediction");
 }
 
 /** A cell of a CSV file. */

@@ -50,7 +50,8 @@ export class Waterfall {
     const one = outcome.isMany ? ofClass(this.found, outcome.focus, outcome.classes) : this.found;
     if (!one) return;
     const unit = outcome.isMany ? [`${row.facts.unit} of `, h("bdi", {}, shown(outcome.focus, 30))] : [shown(row.facts.unit, 60)];
-    this.hint.replaceChildren("How each field moves this prediction, in ", ...unit, ".");
+    const key = (kind, word) => h("span", { class: "key" }, h("i", { class: kind, "aria-hidden": "true" }), word);
+    this.hint.replaceChildren("Each field ", key("up", "raises"), " or ", key("down", "lowers"), " it, in ", ...unit, ".");
     const steps = [...one.contributions].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
     const most = this.many ? steps.length : steps.length === BARS + 1 ? BARS + 1 : BARS;
     const parts = steps.slice(0, most);

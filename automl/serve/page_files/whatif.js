@@ -175,6 +175,10 @@ export class WhatIf {
     this.hint.replaceChildren(strong ? h("b", {}, strong) : "", strong && soft ? " · " : "", soft);
   }
 
+  failReach(error) {
+    this.reach.replaceChildren(h("p", { class: "hint" }, `How far each field reaches is not known: ${shown(error.message, 200)}`));
+  }
+
   /** swings: [{name, low, high}], the widest first. */
   showReach(swings) {
     const now = this.outcome.of(this.current);
