@@ -1,4 +1,4 @@
-"""The page of a served model: a shell without a word of the model, its files, and the form's facts.
+"""The page of a served model: a shell without a word of it, its files, and the form's facts.
 
 The shell may be seen by everybody. What it shows of the model it asks for with the caller's token,
 so `facts` is to be guarded like any other answer. Browsers keep the page from running or loading
@@ -217,7 +217,7 @@ def _whole(column: Column) -> bool:
         return False
     ends = (column.minimum or 0.0, column.maximum or 0.0)
     between = sum(abs(value - round(value)) < 1e-9 for value in column.bins)
-    return all(value.is_integer() for value in ends) and 2 * between >= len(column.bins)
+    return all(float(value).is_integer() for value in ends) and 2 * between >= len(column.bins)
 
 
 def _usual(column: Column, levels: Sequence[str], whole: bool) -> float | str | None:

@@ -105,11 +105,13 @@ function density(column) {
     }
   }
   const most = Math.max(...counts);
-  const bars = counts.map((count, k) => {
+  const steps = counts.map((count, k) => {
+    // A range with rows in it is never invisible.
     const tall = count > 0 ? Math.max(20 * Math.sqrt(count / most), 0.8) : 0;
-    return s("rect", { x: k * 5, y: 20 - tall, width: 5.2, height: tall });
+    return `V${(20 - tall).toFixed(1)}H${(k + 1) * 5}`;
   });
-  return s("svg", { viewBox: "0 0 200 20", preserveAspectRatio: "none", class: "density", "aria-hidden": "true" }, bars);
+  const area = s("path", { d: `M0 20${steps.join("")}V20Z` });
+  return s("svg", { viewBox: "0 0 200 20", preserveAspectRatio: "none", class: "density", "aria-hidden": "true" }, area);
 }
 
 // Levels.

@@ -60,7 +60,7 @@ class Page {
     this.result = new Result(this.row, this.outcome, {
       level: (value) => {
         this.certainty = value;
-        this.predict.soon(this.row.record());
+        this.predict.soon(this.record);
       },
       focus: (label) => this.outcome.choose(label),
     });
@@ -78,14 +78,15 @@ class Page {
       return this.outcome.isClass ? `?sets=${this.certainty}` : `?interval=${this.certainty}`;
     };
     const predict = (record, signal) => json(`predict${certain()}`, { body: { records: [record] }, signal });
-    this.predict = new Latest(predict, (answer) => this.#predicted(answer), failed);
+    this.predict = new Latest(predict, (answer, record) => this.#predicted(answer, record), failed);
     const explain = (record, signal) => json("explain", { body: { records: [record] }, signal });
     this.explain = new Latest(explain, (answer) => this.why.show(answer.explanations[0]), (error) => this.why.fail(error));
     const curve = ({ record, column }, signal) => json("curve", { body: { record, column, points: POINTS }, signal });
     this.curve = new Latest(curve, (answer, { column }) => this.whatIf.show(answer.points, column), (error) => this.whatIf.fail(error));
+    // Of one row each: what its changes do is told against its own prediction.
     const reach = ({ records }, signal) => json("predict", { body: { records }, signal });
-    this.reach = new Latest(reach, ({ predictions }, { asked }) => {
-      this.reached = { asked, predictions };
+    this.reach = new Latest(reach, ({ predictions }, { asked, record }) => {
+      this.reached = { asked, predictions, record };
       this.#reach();
     }, (error) => this.whatIf.failReach(error), 0);
   }
@@ -180,8 +181,8 @@ class Page {
     this.fields.mark(name);
     if (name === this.whatIf.column && this.whatIf.found) return;
     this.whatIf.choose(name);
-    this.curve.soon({ record: this.row.record(), column: name }, 0);
-    if (this.reached) this.#reach();
+    if (this.record) this.curve.soon({ record: this.record, column: name }, 0);
+    this.#reach();
   }
 
   #go(name) {
@@ -197,23 +198,26 @@ class Page {
   #changed({ begin: anew }) {
     if (anew) this.result.begin();
     const record = this.row.record();
+    this.record = record;
     this.result.element.setAttribute("aria-busy", "true");
     this.predict.soon(record);
     this.explain.soon(record);
     this.curve.soon({ record, column: this.whatIf.column }, 60);
     const most = this.facts.classes.length > 10 ? TRIED.many : TRIED.few;
-    this.reach.soon(changes(this.row, most), REACH_WAIT);
+    this.reach.soon(changes(this.row, record, most), REACH_WAIT);
     this.#remember();
   }
 
-  #predicted(answer) {
+  #predicted(answer, record) {
     const [prediction] = answer.predictions;
+    this.answered = record;
     const focus = this.outcome.focus;
     this.result.certainty = this.certainty;
     this.result.show(prediction, answer.warnings ?? []);
     this.fields.accepted();
     this.whatIf.now(prediction);
     if (this.outcome.focus !== focus) this.#refocus();
+    this.#reach();
   }
 
   /** Another class is looked at: what is known is drawn again. */
@@ -223,10 +227,11 @@ class Page {
       this.whatIf.now(this.result.last);
     }
     if (this.why.found) this.why.show(this.why.found);
-    if (this.reached) this.#reach();
+    this.#reach();
   }
 
   #reach() {
+    if (!this.reached || this.reached.record !== this.answered) return;
     const { asked, predictions } = this.reached;
     const { found, most } = swings(asked, predictions, this.outcome, this.outcome.of(this.result.last));
     this.fields.paint(found, most);

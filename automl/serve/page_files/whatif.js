@@ -218,12 +218,11 @@ function span(values, shares) {
 }
 
 /** The question for all single changes at once: columns of cells, one row per change. */
-export function changes(row, most) {
+export function changes(row, record, most) {
   const columns = row.facts.columns.slice(0, most);
   const asked = columns.map((column) => ({ column, cells: tried(column) })).filter(({ cells }) => cells.length);
-  const record = row.record();
   const records = asked.flatMap(({ column, cells }) => cells.map(({ cell }) => ({ ...record, [column.name]: cell })));
-  return { asked, records };
+  return { asked, record, records };
 }
 
 /** Swings from the predictions of `changes`, the widest first, and the largest difference. */
