@@ -39,7 +39,7 @@ class Access:
         tokens = [line.strip() for line in lines if line.strip()]
         if not tokens or any(len(token) < _SHORTEST for token in tokens):
             raise ConfigError(
-                f"The token file '{self._file}' has no token, or one of under {_SHORTEST} letters.",
+                f"The token file '{self._file}' has no token, or one under {_SHORTEST} letters.",
                 hint="Write one long random token a line: python -c 'import secrets; "
                 "print(secrets.token_urlsafe(32))'.",
             )
@@ -63,7 +63,7 @@ class Access:
             )
 
     def check_host(self, request: Request) -> None:
-        """Raise Refusal (421) for a name that a page of somebody else made point to this machine."""
+        """Raise Refusal (421) for a name that a stranger's page made point to this machine."""
         if not self._hosts:
             return
         host = request.header(b"host").lower()

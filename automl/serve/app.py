@@ -85,7 +85,7 @@ class App:
 
     async def _http(self, request: Request, send: Send) -> None:
         started = time.perf_counter()
-        name, _, rest = _taken_apart(request.path)
+        name, rest = _taken_apart(request.path)
         model = self._models.get(name)
         label, path = model.name if model else "", rest if _known(rest) else "other"
         if model is not None:
@@ -95,7 +95,9 @@ class App:
         try:
             status = await self._answered(request, send, model, name, rest, headers)
         except ClientLeft:
-            status = 499
+            status = 499  # as others count it; nobody reads it
+        except TimeoutError:  # the answer had begun, and its client does not read it
+            status = 408
         finally:
             if model is not None:
                 model.release()
@@ -119,7 +121,7 @@ class App:
             await send(message)
 
         try:
-            async with asyncio.timeout(self._service.limits.timeout):
+            async with asyncio.timeout(self._service.limits.timeout) as request.deadline:
                 answer = await self._answer(request, sending, model, name, rest, headers)
         except (ClientLeft, asyncio.CancelledError):
             raise
@@ -171,9 +173,9 @@ class App:
         if rest in _POSTED:
             _only(method, "POST")
             return await self._posted(request, send, model, rest, headers)
-        answer = self._fact(model, rest) if name is not None else None
+        answer = self._shown(request.path, name, rest) or self._fact(model, rest)
         if answer is None and name is None:
-            answer = self._fact(model, rest) or self._of_service(rest)
+            answer = self._of_service(rest)
         if answer is None:
             raise Refusal(
                 404, f"There is nothing at {request.path[:200]!r}.", hint="See GET /openapi.json."
@@ -185,6 +187,7 @@ class App:
         self, request: Request, send: Send, model: Model, rest: str, headers: dict[str, str]
     ) -> Answer | None:
         limits = self._service.limits
+        request.check_length()
         if not self.ready:
             raise Refusal(503, "The service is about to end.", headers=_AGAIN, close=True)
         if self._in_progress >= limits.max_requests or self._held > limits.max_held:
@@ -202,6 +205,20 @@ class App:
         finally:
             self._in_progress -= 1
             self._held -= held
+
+    def _shown(self, path: str, name: str | None, rest: str) -> Answer | None:
+        """The page and its files; None for another address."""
+        if path == f"/models/{name}":
+            return Answer(b"", 308, headers={"Location": f"/models/{name}/"})
+        if rest == "":
+            content = page.document("" if name is None else "../../")
+            return Answer(content, content_type="text/html; charset=utf-8", headers=page.HEADERS)
+        if name is not None or not rest.startswith(f"{page.FOLDER}/"):
+            return None
+        file = page.asset(rest.removeprefix(f"{page.FOLDER}/"))
+        if file is None:
+            return None
+        return Answer(file.content, content_type=file.media_type, headers=file.headers)
 
     def _fact(self, model: Model, rest: str) -> Answer | None:
         """What is told of one model; None if there is no such thing."""
@@ -240,12 +257,12 @@ def _listed(model: Model) -> dict[str, str]:
     return {**facts, "task": predictor.task.value}
 
 
-def _taken_apart(path: str) -> tuple[str | None, bool, str]:
-    """(name of the model or None, whether the address ends below it, the rest)."""
+def _taken_apart(path: str) -> tuple[str | None, str]:
+    """(name of the model or None, the rest)."""
     if not path.startswith("/models/"):
-        return None, True, path[1:]
-    name, slash, rest = path[8:].partition("/")
-    return name, bool(slash), rest
+        return None, path[1:]
+    name, _, rest = path[8:].partition("/")
+    return name, rest
 
 
 def _known(rest: str) -> bool:

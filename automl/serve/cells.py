@@ -48,14 +48,16 @@ class CellReader:
         self.column = column
         self._markers = markers
         self._known: dict[tuple[type, Cell], Typed] = {}
-        self._one: Callable[[Cell], Typed] = {
+        typed: dict[Kind, Callable[[Cell], Typed]] = {
             Kind.NUMERIC: self._number,
             Kind.BOOLEAN: self._truth,
             Kind.CATEGORICAL: self._level,
             Kind.DATETIME: self._day,
             Kind.TEXT: self._text,
-        }[column.kind]
-        self.missing: Typed = {Kind.CATEGORICAL: MISSING, Kind.TEXT: ""}.get(column.kind, nan)
+        }
+        self._one = typed[column.kind]
+        missing: dict[Kind, Typed] = {Kind.CATEGORICAL: MISSING, Kind.TEXT: ""}
+        self.missing = missing.get(column.kind, nan)
         self._codes = dict(column.level_codes)
         self._direct = column.kind is Kind.CATEGORICAL and not column.hash_key
         self._direct = self._direct and column.source == "text"

@@ -146,10 +146,10 @@ def curve_cells(column: Column, points: int) -> list[Any]:
             raise Refusal(422, f"No range of the column {column.name[:200]!r} is known.")
         step = (high / (points - 1)) - (low / (points - 1))
         ends = [low + i * step for i in range(points - 1)] + [high]
+        if column.bins and all(float(bound).is_integer() for bound in column.bins):
+            ends = sorted({float(round(end)) for end in ends})
         if column.kind is Kind.NUMERIC:
             return ends
-        if all(float(bound).is_integer() for bound in column.bins):
-            ends = sorted({float(round(end)) for end in ends})
         return [date_text(end) for end in ends]
     levels = shown_levels(column)[:points]
     if not levels:

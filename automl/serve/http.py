@@ -41,7 +41,10 @@ class Answer:
 
 
 class Request:
-    """One request. complete: its body was read to the end.  held: bytes of it in memory."""
+    """One request.
+
+    complete: its body was read to the end.  deadline: when it is given up; a stream moves it.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self._scope = scope
@@ -51,7 +54,7 @@ class Request:
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.complete = self.method in ("GET", "HEAD") and not self.sends_body
-        self.held = 0
+        self.deadline: asyncio.Timeout | None = None
         self.unsent = self.headers.get(b"expect", b"").lower() == b"100-continue"
 
     @property
@@ -122,19 +125,24 @@ class Request:
         if message["type"] == "http.disconnect":
             raise ClientLeft
         part: bytes = message.get("body", b"")
-        self.held = len(part)
-        if not message.get("more_body", False):
-            self.complete = True
-            if self.held > self._limits.max_bytes:
-                raise self.too_large()
-            return part
+        n_bytes = len(part)
+        self.complete = not message.get("more_body", False)
         parts = [part]
         async for part in self.parts():
             parts.append(part)
-            self.held += len(part)
-            if self.held > self._limits.max_bytes:
+            n_bytes += len(part)
+            if n_bytes > self._limits.max_bytes:
                 raise self.too_large()
+        if n_bytes > self._limits.max_bytes:
+            raise self.too_large()
+        if len(parts) == 1:
+            return parts[0]
         return b"".join(parts)
+
+    def go_on(self, seconds: float) -> None:
+        """Give the request `seconds` from now: it is a stream, and something came."""
+        if self.deadline is not None:
+            self.deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def linger(self) -> None:
         """Let the rest of the body come in for a moment, and forget it."""

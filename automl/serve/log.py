@@ -57,9 +57,7 @@ class LogOptions:
 class Log:
     """Takes rows from any thread and writes them in a thread of its own."""
 
-    def __init__(
-        self, options: LogOptions, metrics: Metrics, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, options: LogOptions, metrics: Metrics, say: Callable[[str], None]) -> None:
         self._options = options
         self._metrics = metrics
         self._say = say
@@ -133,7 +131,9 @@ class Log:
         if model.id not in self._personal:
             self._personal[model.id] = personal_columns(model.reader.columns)
         hidden = self._personal[model.id]
-        moments = [datetime.fromtimestamp(at, UTC) for at, _, rows, _ in entries for _ in range(rows.n)]
+        moments = [
+            datetime.fromtimestamp(at, UTC) for at, _, rows, _ in entries for _ in range(rows.n)
+        ]
         columns: dict[str, Any] = {
             "_time": pa.array(moments, pa.timestamp("us", "UTC")),
             "_model": pa.array([model.id] * len(moments), pa.string()),

@@ -160,6 +160,10 @@ class Models:
         """Id of the bundle that answers, by name."""
         return {name: model.id for name, model in self._models.items()}
 
+    def all(self) -> list[Model]:
+        """The models that answer, the default one first."""
+        return [self._models[name] for name in self._places]
+
     def get(self, name: str | None) -> Model | None:
         """The model of that name now, or the first one; None if there is none."""
         return self._models.get(next(iter(self._places)) if name is None else name)

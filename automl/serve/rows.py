@@ -33,7 +33,7 @@ class Rows:
     """
 
     n: int
-    given: list[Sequence[Cell]]
+    given: Sequence[Sequence[Cell]]
     typed: list[list[Typed]]
     warnings: list[dict[str, Any]] = field(default_factory=list)
     parsed: ParsedTable | None = None
@@ -73,9 +73,9 @@ class RowReader:
             raise broken_contract(found, max(len(found), n_wrong))
         if n_wrong:
             warnings.append({"kind": "missing_columns", "columns": absent[:_SHOWN_NAMES]})
-        rows = self._typed(given, len(records), mode)
-        rows.warnings = [*warnings, *rows.warnings, *self._extra(records[0])]
-        return rows
+        made = self._typed(given, len(records), mode)
+        made.warnings = [*warnings, *made.warnings, *self._extra(records[0])]
+        return made
 
     def table(self, columns: Mapping[str, Sequence[Cell]], n: int, mode: str) -> Rows:
         """Rows from columns of `n` cells each. Raises Refusal that names rows and columns."""
@@ -100,7 +100,7 @@ class RowReader:
         """The only row of `rows`, once for each of `cells` in the column at `position`."""
         n = len(cells)
         typed = [list(column) * n for column in rows.typed]
-        given = [list(column) * n for column in rows.given]
+        given: list[Sequence[Cell]] = [list(column) * n for column in rows.given]
         reader = self._readers[position]
         typed[position] = reader.read(cells) or [reader.one(cell) for cell in cells]
         given[position] = list(cells)
@@ -150,7 +150,7 @@ class RowReader:
     def _absent(self, absent: Sequence[str], others: Sequence[str], n: int) -> list[Violation]:
         """A violation of each column that no row has."""
         row = 1 if n == 1 else None
-        found = []
+        found: list[Violation] = []
         for name in absent:
             close = did_you_mean(name, others[:1000]) if others and len(found) < 3 else None
             near = f"; {close[0].lower()}{close[1:].rstrip('?')}?" if close else ""
@@ -166,9 +166,7 @@ class RowReader:
         return [{"kind": "extra_columns", "n": len(extra), "columns": shown}]
 
 
-def _one_by_one(
-    reader: CellReader, cells: Sequence[Cell]
-) -> tuple[list[Typed], list[Violation]]:
+def _one_by_one(reader: CellReader, cells: Sequence[Cell]) -> tuple[list[Typed], list[Violation]]:
     values: list[Typed] = []
     wrong: list[Violation] = []
     one: Callable[[Cell], Typed] = reader.one
@@ -205,7 +203,8 @@ def _unseen(
 
 def _beyond(column: Column, values: Sequence[Any]) -> list[dict[str, Any]]:
     low, high = column.minimum, column.maximum
-    assert low is not None and high is not None
+    assert low is not None
+    assert high is not None
     rows = [i for i, value in enumerate(values, 1) if value < low or value > high]
     if not rows:
         return []

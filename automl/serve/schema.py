@@ -34,9 +34,7 @@ def schema_of(model: Model) -> dict[str, Any]:
         "sets": predictor.conformal is not None and predictor.task.is_classification,
         "columns": [_column(columns[i]) for i in predictor.schema.used],
         "unused": [
-            {"name": column.name, "why": str(column.drop)}
-            for column in columns
-            if not column.used
+            {"name": column.name, "why": str(column.drop)} for column in columns if not column.used
         ][:1000],
     }
 

@@ -39,6 +39,7 @@ async def predict_stream(
             async for lines in _blocks(request, service):
                 waiting.put_nowait(await _answered(service, model, lines, asked, mode))
                 begun = True
+                request.go_on(service.limits.timeout)
             if not begun:
                 raise Refusal(400, "The body is empty.", hint="Send one JSON object a line.")
         except Refusal as refusal:

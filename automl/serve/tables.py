@@ -1,4 +1,4 @@
-"""CSV in, CSV out: the rows of a body as `automl predict` reads a file, and answers as it writes."""
+"""CSV in, CSV out: rows as `automl predict` reads a file, answers as it writes them."""
 
 from __future__ import annotations
 
