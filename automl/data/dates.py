@@ -16,10 +16,10 @@ from automl.data.cells import Cells, Floats, Mask, Texts, days, level_texts
 from automl.data.numbers import is_soft_missing, wrong_texts
 
 ISO = "ISO8601"  # 2016-07-02, 2016-07-02T10:30:00.5+02:00 and what lies between
-_ISO_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
-_ISO_TEXT += r"(?: ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
-_EPOCH = "epoch:"
-_PER_DAY = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
+ISO_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
+ISO_TEXT += r"(?: ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
+EPOCH = "epoch:"
+PER_DAY = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 
 _TIME = re.compile(
     r"(?P<date>.*?)(?P<gap>T|, | )?(?P<clock>[0-9]{1,2}:[0-9]{2}(?P<seconds>:[0-9]{2})?)"
@@ -84,8 +84,8 @@ def parse_date_cells(cells: Cells, formats: Mapping[str, Any]) -> tuple[Floats, 
     if cells.source == "datetime":
         return cells.values, np.zeros(cells.n_rows, dtype=bool)
     patterns = list(formats.get("formats", ()))
-    if cells.source != "text" and patterns and patterns[0].startswith(_EPOCH):
-        values = cells.values / _PER_DAY[patterns[0].removeprefix(_EPOCH)]
+    if cells.source != "text" and patterns and patterns[0].startswith(EPOCH):
+        values = cells.values / PER_DAY[patterns[0].removeprefix(EPOCH)]
         bad = np.isinf(values)
         return np.where(bad, np.nan, values), bad
     codes, texts = cells.distinct()
@@ -106,7 +106,7 @@ def number_date_formats(values: Floats) -> list[str]:
     # 1e11 seconds is the year 5138, 1e11 milliseconds is 1973; the other units follow suit.
     size = float(np.median(np.abs(present)))
     unit = "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
-    return [f"{_EPOCH}{unit}"]
+    return [f"{EPOCH}{unit}"]
 
 
 def is_compact_date(values: Floats) -> bool:
@@ -121,24 +121,24 @@ def is_compact_date(values: Floats) -> bool:
 
 
 def _from_texts(texts: Texts, patterns: Sequence[str]) -> Floats:
-    if not patterns or not patterns[0].startswith(_EPOCH):
+    if not patterns or not patterns[0].startswith(EPOCH):
         return parse_dates(texts, patterns)
     numbers = pd.to_numeric(pd.Series(texts, dtype="str"), errors="coerce").to_numpy(np.float64)
     epoch = np.where(np.isfinite(numbers), numbers, np.nan)
-    out = epoch / _PER_DAY[patterns[0].removeprefix(_EPOCH)]
+    out = epoch / PER_DAY[patterns[0].removeprefix(EPOCH)]
     written = parse_dates(texts, ())
     return np.where(np.isnan(out), written, out)
 
 
 def _parse(strings: pd.Series[str], pattern: str) -> Floats:
     if pattern == ISO:  # pandas reads more as ISO, such as the bare year 2016
-        strings = strings.where(strings.str.fullmatch(_ISO_TEXT))
+        strings = strings.where(strings.str.fullmatch(ISO_TEXT))
     return days(pd.to_datetime(strings, format=pattern, errors="coerce", utc=True))
 
 
 def _guess(text: str) -> list[str]:
     """Formats that `text` may be written in."""
-    if re.fullmatch(_ISO_TEXT, text):
+    if re.fullmatch(ISO_TEXT, text):
         return [ISO]
     date, clock = text, ""
     match = _TIME.fullmatch(text)

@@ -148,10 +148,11 @@ def _strings(texts: Texts) -> pd.Series[str]:
 
 
 def _matches(strings: pd.Series[str], formats: Mapping[str, Any]) -> Mask:
-    return strings.str.fullmatch(_pattern(formats)).to_numpy(dtype=bool)
+    return strings.str.fullmatch(number_pattern(formats)).to_numpy(dtype=bool)
 
 
-def _pattern(formats: Mapping[str, Any]) -> str:
+def number_pattern(formats: Mapping[str, Any]) -> str:
+    """A regular expression for all of a text that is a number in these formats."""
     decimal = re.escape(formats.get("decimal", "."))
     thousands = formats.get("thousands", "")
     whole = "[0-9]+"

@@ -35,7 +35,7 @@ MODES = ("default", "lenient", "strict")
 # Words for False and True, in lower case. Only whole pairs make a column boolean.
 BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("f", "t"), ("n", "y"))
 _PAIRS = (*BOOLEAN_WORDS, ("0", "1"), ("0.0", "1.0"))
-_WORDS = {w: float(i) for pair in _PAIRS for i, w in enumerate(pair)}
+WORDS = {w: float(i) for pair in _PAIRS for i, w in enumerate(pair)}
 # A cell may hold megabytes; messages and reports show its beginning.
 _SHOWN = 200
 _NAMED = 20
@@ -154,7 +154,7 @@ def distinct_levels(cells: Cells, source: str) -> tuple[Codes, Texts]:
         numbers = parse_numbers(texts, {})
         return codes, _replaced(texts, numbers, [level_text(n) for n in numbers])
     if source == "boolean":
-        bits = np.array([_WORDS.get(text.lower(), np.nan) for text in texts], dtype=np.float64)
+        bits = np.array([WORDS.get(text.lower(), np.nan) for text in texts], dtype=np.float64)
         return codes, _replaced(texts, bits, ["True" if bit else "False" for bit in bits])
     stamps = parse_dates(texts, ())
     known = ~np.isnan(stamps)
@@ -199,7 +199,7 @@ def _parse_booleans(cells: Cells, column: Column) -> tuple[Floats, Mask]:
         return np.where(bad, np.nan, cells.values), bad
     codes, texts = cells.distinct()
     own = {level.lower(): float(i) for i, level in enumerate(column.levels)}
-    words = {**_WORDS, **own}
+    words = {**WORDS, **own}
     bits = [words.get(text.lower(), np.nan) for text in texts]
     table = np.array([*bits, np.nan], dtype=np.float64)
     wrong = np.append(wrong_texts(texts, table[:-1]), False)

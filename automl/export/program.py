@@ -91,7 +91,8 @@ class Level:
     """Position of a text in `levels`; len(levels) for any other text, NaN for a missing cell.
 
     source: how cells of another type are written as levels.  key: hexadecimal; then `levels` are
-    keyed hashes of the texts (`automl.data.hashing`).
+    keyed hashes of the texts (`automl.data.hashing`).  by_number: a number that is no level is
+    the one level that means it, such as '007'.
     """
 
     input: int
@@ -99,6 +100,7 @@ class Level:
     levels: tuple[str, ...] = field(repr=False)
     source: str = "text"
     key: str = ""
+    by_number: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ class Terms:
 class Lookup:
     """What a table says of a whole number: a row for each of the ascending `keys`.
 
-    keys: (K,).  values: (K, w).  other: (w,) for every other number.  missing: (w,) for NaN.
+    keys: (K,).  values: (K, w).  other: (w,) for every other number.  missing: (w,) for NaN. Any
+    of the three may hold NaN.
     """
 
     column: int
@@ -281,7 +284,7 @@ class Program:
         most probable class, the first of equals.
     value_name: the column of the prediction in what `automl predict` writes.
     markers: cells of delimited text that are missing, the empty one among them.
-    header: whether the training table named its columns.
+    named: whether the training table had a header.
     n_columns: columns that the steps make.
     """
 
@@ -292,6 +295,7 @@ class Program:
     threshold: float
     value_name: str
     markers: tuple[str, ...]
+    named: bool
     inputs: tuple[Input, ...]
     n_columns: int
     steps: tuple[Step, ...]

@@ -124,6 +124,13 @@ class Predictor:
         return self.classes[1] if self.task is Task.BINARY else None
 
     @property
+    def value_name(self) -> str:
+        """The column of the prediction: `quantile_0.9` where it is one, so that nobody takes it
+        for what is expected."""
+        stem, _, level = self.metric.partition("@")
+        return f"quantile_{level}" if stem == "quantile" and level else "prediction"
+
+    @property
     def n_outputs(self) -> int:
         """k: columns of a margin."""
         return self.task.n_outputs(len(self.classes))

@@ -223,15 +223,8 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def value_name(predictor: Predictor) -> str:
-    """The column of the prediction: `quantile_0.9` where it is one, so that nobody takes it for
-    what is expected."""
-    stem, _, level = predictor.metric.partition("@")
-    return f"quantile_{level}" if stem == "quantile" and level else "prediction"
-
-
 def _own_names(predictor: Predictor, options: PredictOptions) -> list[str]:
-    names = [value_name(predictor)]
+    names = [predictor.value_name]
     if options.interval is not None:
         names += ["prediction_lower", "prediction_upper"]
     if options.sets is not None:
@@ -269,7 +262,7 @@ def _scored(
         if options.proba:
             scored |= {f"proba_{label}": proba[:, j] for j, label in enumerate(predictor.classes)}
     else:
-        scored[value_name(predictor)] = predictor.link.values(margin)
+        scored[predictor.value_name] = predictor.link.values(margin)
         if options.interval is not None:
             ends = predictor.interval(features, options.interval)
             scored |= dict(zip(("prediction_lower", "prediction_upper"), ends, strict=True))
