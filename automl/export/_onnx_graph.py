@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -38,8 +38,12 @@ class Graph:
     A value is known by its name, a str. Arrays given as inputs become constants.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """names: those that the user sees, which no inner value may have."""
         self._onnx = library("onnx")
+        self._prefix = ""
+        while any(name.startswith(self._prefix + "v") for name in names):
+            self._prefix += "_"
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._nodes: list[Any] = []
@@ -47,13 +51,10 @@ class Graph:
         self._made: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
     def input(self, name: str, dtype: type) -> str:
-        """A column of the user's: (rows, 1) cells of this type; the name of its value."""
-        value = f"input_{len(self._inputs)}"
-        # Names of columns are anything: those of inner values must not be among them.
+        """A column of the user's: (rows, 1) cells of this type."""
         info = self._onnx.helper.make_tensor_value_info(name, self._type(dtype), ["rows", 1])
         self._inputs.append(info)
-        self._nodes.append(self._onnx.helper.make_node("Identity", [name], [value]))
-        return value
+        return name
 
     def output(self, name: str, value: str, dtype: type, *more: int) -> None:
         """Give `value`, (rows, *more), to the user under this name."""
@@ -73,7 +74,7 @@ class Graph:
         values = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         key = (kind, *values, *((n, _frozen(v)) for n, v in sorted(attributes.items())))
         if key not in self._made:
-            outputs = tuple(f"{kind}_{len(self._made)}_{i}" for i in range(n_outputs))
+            outputs = tuple(f"{self._prefix}v{len(self._made)}_{i}" for i in range(n_outputs))
             made = {name: self._attribute(value) for name, value in attributes.items()}
             domain = "ai.onnx.ml" if kind in _ML else ""
             node = self._onnx.helper.make_node(kind, values, list(outputs), domain=domain, **made)
@@ -86,7 +87,7 @@ class Graph:
         array = np.asarray(array)
         key = _frozen(array)
         if key not in self._constants:
-            self._constants[key] = self._tensor(array, f"constant_{len(self._constants)}")
+            self._constants[key] = self._tensor(array, f"{self._prefix}vc{len(self._constants)}")
         name: str = self._constants[key].name
         return name
 
@@ -132,7 +133,7 @@ class Graph:
         if array.dtype.kind in "OU":
             texts = [str(text).encode("utf-8", "surrogatepass") for text in array.ravel()]
             return self._onnx.helper.make_tensor(name, self._type(str), array.shape, texts)
-        return self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return self._onnx.numpy_helper.from_array(np.asarray(array, order="C"), name)
 
 
 def _frozen(value: Any) -> Any:
