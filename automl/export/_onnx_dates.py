@@ -10,7 +10,9 @@ import numpy as np
 from automl.export._onnx_graph import Array, Graph
 
 _CLOCK: Final = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
-_ISO: Final = f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK}( ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?"
+_ISO: Final = (
+    f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK}( ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?"
+)
 _NO_DATE: Final = "1970-01-01"  # stands in where there is none, so that it can be taken apart
 _MS: Final = 86_400_000.0
 _EPOCH: Final = 719_162  # days from 0001-01-01 to 1970-01-01
@@ -121,9 +123,11 @@ def _micros(texts: _Texts, digits: str) -> str:
 
 def _in_calendar(graph: Graph, year: str, month: str, day: str) -> list[str]:
     """Whether there is such a day, as conditions that must all hold."""
-    last = graph.op("Add", graph.op("Gather", _MONTH_DAYS, _place(graph, month)), _leap_day(
-        graph, year, graph.op("Equal", month, np.array(2))
-    ))
+    last = graph.op(
+        "Add",
+        graph.op("Gather", _MONTH_DAYS, _place(graph, month)),
+        _leap_day(graph, year, graph.op("Equal", month, np.array(2))),
+    )
     return [
         graph.op("GreaterOrEqual", month, np.array(1)),
         graph.op("LessOrEqual", month, np.array(12)),
@@ -270,5 +274,3 @@ class _Calendar:
         leap = _leap_day(graph, year, graph.op("Equal", month, np.array(2)))
         last = graph.cast(graph.op("Add", days, leap), np.float64)
         return graph.cast(graph.op("Equal", self.day, last), np.float64)
-
-
