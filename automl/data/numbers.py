@@ -128,7 +128,7 @@ def parse_numbers(texts: Texts, formats: Mapping[str, Any]) -> Floats:
 
 def number_reader(formats: Mapping[str, Any]) -> Callable[[str], float]:
     """What gives of one text the value that `parse_numbers` gives of many."""
-    fits = re.compile(_pattern(formats)).fullmatch
+    fits = re.compile(number_pattern(formats)).fullmatch
     gone = [*formats.get("prefixes", ()), *formats.get("suffixes", ())]
     if formats:
         gone += [" ", *([formats["thousands"]] if formats["thousands"] else [])]
