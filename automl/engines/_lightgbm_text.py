@@ -73,7 +73,7 @@ def merged(texts: Sequence[str]) -> str:
     """
     parts = [_Parts.of(text) for text in texts]
     n_rounds = max(len(one.trees) for one in parts)
-    trees = []
+    trees: list[str] = []
     for i in range(n_rounds):
         for one in parts:
             tree = one.trees[i] if i < len(one.trees) else _NOTHING
