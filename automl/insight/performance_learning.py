@@ -20,8 +20,9 @@ from automl.metrics.base import Metric
 _T80 = {2: 3.078, 3: 1.886, 4: 1.638}
 _T80_MORE = 1.533
 _POWERS = np.linspace(0.05, 2.0, 40)
-# Of what a doubling bought, what the next one did: 0.3 to 0.7 on adult, hotel, diamonds and hpc.
-_LEAST_SHARE, _MOST_SHARE = 0.3, 0.8
+# Of what a doubling bought, the next one bought 0.17 to 0.71 on seven tables of 2,000 to 8,000
+# rows, half of it in the mean; what the law says of it is pulled halfway there.
+_USUAL_SHARE, _LEAST_SHARE, _MOST_SHARE = 0.5, 0.2, 0.8
 CONFIDENCE = 0.8
 
 
@@ -84,7 +85,8 @@ def _next(rows: Floats, losses: Floats, metric: Metric) -> Facts:
 
 
 def _shrinks(rows: Floats, losses: Floats, last: float) -> float:
-    """What the next doubling buys of what the last one did, by the power law that fits best."""
+    """What the next doubling buys of what the last one did, by the power law that fits best and
+    by what is usual."""
     best, shrinks = math.inf, _MOST_SHARE
     sizes = rows / rows[-1]
     for power in _POWERS:
@@ -96,4 +98,4 @@ def _shrinks(rows: Floats, losses: Floats, last: float) -> float:
             step = math.log2(1.0 / sizes[-2])
             before = (2.0 ** (step * power) - 1.0) / step
             best, shrinks = error, float((1.0 - 2.0**-power) / before)
-    return min(max(shrinks, _LEAST_SHARE), _MOST_SHARE)
+    return 0.5 * (_USUAL_SHARE + min(max(shrinks, _LEAST_SHARE), _MOST_SHARE))
