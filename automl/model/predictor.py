@@ -244,8 +244,9 @@ class Predictor:
         known = self.conformal_for(interval=True)
         folds = self._fold_margins(known, frame)
         if self.levels:
-            low = np.column_stack([margin.min(axis=1) for margin in folds])
-            high = np.column_stack([margin.max(axis=1) for margin in folds])
+            folds = [self.link.ordered(margin) for margin in folds]
+            low = np.column_stack([margin[:, 0] for margin in folds])
+            high = np.column_stack([margin[:, -1] for margin in folds])
             return known.band(low, high, self.link, level)
         return known.interval(
             np.column_stack([margin[:, 0] for margin in folds]), self.link, level

@@ -99,7 +99,8 @@ def _bands(
     method: Method, folds: Sequence[Floats], targets: Sequence[Floats], link: Link
 ) -> tuple[Conformal, dict[str, Any]]:
     """Around the outer ones of several quantiles, each fold's rows by the scores of the others."""
-    low, high = [fold.min(axis=1) for fold in folds], [fold.max(axis=1) for fold in folds]
+    folds = [link.ordered(fold) for fold in folds]
+    low, high = [fold[:, 0] for fold in folds], [fold[:, -1] for fold in folds]
     wanted = [link.margin_of(y) for y in targets]
     parts = [_halved(one) for one in (low, high, wanted, targets)]
     covered, widths = dict.fromkeys(LEVELS, 0), dict.fromkeys(LEVELS, 0.0)
