@@ -5,6 +5,7 @@ Notation: n = rows, p = features, k = outputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from automl.engines._forest import FastMargin, Forest
 from automl.engines._imports import import_lean
+from automl.engines._lightgbm_text import merged, truncated
 from automl.engines._splits import Trees
 from automl.engines._training import (
     Rounds,
@@ -173,7 +175,7 @@ class LightGBMBooster:
         if text is None:
             text = self._model.model_to_string(num_iteration=-1)
         if n_trees is not None and n_trees < self.n_trees:
-            text = _truncated(text, n_trees * self._n_outputs)
+            text = truncated(text, n_trees * self._n_outputs)
         # Not save_model: its C++ side cannot open every path on Windows.
         path.write_text(text, encoding="utf-8", newline="\n")
 
@@ -184,6 +186,7 @@ class LightGBMEngine:
     name = "lightgbm"
     suffix = ".txt"
     objectives = frozenset(_LOSSES)
+    several_quantiles = True
     tree_seconds = 5e-8
     cell_bytes = 2.5
 
@@ -243,25 +246,27 @@ class LightGBMEngine:
         """
         check_names(self.name, params, _PARAMS)
         data = cast(_Data, prepared)
-        native = self._native_params(params, setup, data.matrix)
+        natives = self._native_params(params, setup, data.matrix)
         lightgbm = import_lean(self.name)
         categories = native_categories(self.name, params, data.matrix)
         train, valid = data.split(categories, train_rows, valid_rows)
-        model = lightgbm.Booster(native, train)
+        models = [lightgbm.Booster(native, train) for native in natives]
         if valid is not None:
-            model.add_valid(valid, "valid")
-        rounds = Rounds(setup)
+            for model in models:
+                model.add_valid(valid, "valid")
+        rounds, growing = Rounds(setup), models
         for done in range(round_limit(params, setup)):
             # True: no leaf can be split any more. LightGBM has taken the round back then, except
             # for the first one, whose constant trees stay.
-            finished = model.update()
-            if finished and done > 0:
+            growing = [model for model in growing if not model.update()]
+            if not growing and done > 0:
                 break
-            loss = None if valid is None else model.eval_valid()[0][2]
-            if not rounds.go_on(loss) or finished:
+            loss = None if valid is None else _mean_loss(models)
+            if not rounds.go_on(loss) or not growing:
                 break
         # The text holds every number in full; reading it back drops the training buffers.
-        text = model.model_to_string(num_iteration=-1)
+        texts = [model.model_to_string(num_iteration=-1) for model in models]
+        text = texts[0] if len(texts) == 1 else merged(texts)
         trained = lightgbm.Booster(model_str=text)
         return LightGBMBooster(trained, rounds.curve, text=text)
 
@@ -287,7 +292,10 @@ class LightGBMEngine:
             raise damaged
         return LightGBMBooster(model, text=text)
 
-    def _native_params(self, params: Params, setup: FitSetup, matrix: Matrix) -> dict[str, Any]:
+    def _native_params(
+        self, params: Params, setup: FitSetup, matrix: Matrix
+    ) -> list[dict[str, Any]]:
+        """The library's own parameters: of one model, or of one for each of several quantiles."""
         objective, metric = _LOSSES[setup.objective]
         native = library_params(params)
         if native.get("bagging_fraction", 1.0) < 1.0:
@@ -305,8 +313,6 @@ class LightGBMEngine:
         }
         if setup.objective is Objective.SOFTMAX:
             native["num_class"] = outputs(setup)
-        if setup.objective is Objective.QUANTILE:
-            native["alpha"] = setup.quantile
         signs = monotone_signs(matrix)
         if signs is not None:
             if setup.objective in (Objective.ABSOLUTE, Objective.QUANTILE):
@@ -315,7 +321,15 @@ class LightGBMEngine:
                     hint="Choose --metric rmse, or leave --monotone or this engine out.",
                 )
             native["monotone_constraints"] = signs
-        return native
+        if setup.objective is not Objective.QUANTILE:
+            return [native]
+        return [{**native, "alpha": level} for level in setup.quantiles or (setup.quantile,)]
+
+
+def _mean_loss(models: Sequence[Any]) -> float:
+    """The validation loss, averaged over the models."""
+    losses = [float(model.eval_valid()[0][2]) for model in models]
+    return losses[0] if len(losses) == 1 else float(np.mean(losses))
 
 
 @cache
@@ -324,23 +338,6 @@ def _thread_pools() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-def _truncated(text: str, n_trees: int) -> str:
-    """LightGBM's model text with its first trees only, without the list of importances.
-
-    Writing the numbers of all trees again would take a sixth of the time of training, with many
-    classes.
-    """
-    head, _, rest = text.partition("tree_sizes=")
-    line, _, trees = rest.partition("\n")
-    sizes = line.split(" ")[:n_trees]  # in bytes; the text is ASCII
-    start = len(trees) - len(trees.lstrip("\n"))
-    end = trees[trees.rindex("end of trees") :]
-    importances, parameters = end.index("feature_importances:"), end.index("parameters:")
-    kept = trees[: start + sum(map(int, sizes))]
-    sizes_line = f"tree_sizes={' '.join(sizes)}\n"
-    return head + sizes_line + kept + end[:importances] + end[parameters:]
 
 
 ENGINE = LightGBMEngine()

@@ -2,9 +2,8 @@
 
 Out-of-fold losses fall with rows about as a power law, down to a floor (Cortes, Jackel, Solla,
 Vapnik, Denker, Learning curves: asymptotic values and rate of convergence, 1994; Viering and
-Loog, The shape of learning curves: a review, 2023). Four points say little of the floor, so that
-the law only tells by how much the next doubling is below the last one, and the last one is the
-upper end of what is expected.
+Loog, The shape of learning curves: a review, 2023). Four points say little of the floor: the law
+only tells what share of the last doubling the next one buys, and within what shares usually are.
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ from automl.metrics.base import Metric
 _T80 = {2: 3.078, 3: 1.886, 4: 1.638}
 _T80_MORE = 1.533
 _POWERS = np.linspace(0.05, 2.0, 40)
+# Of what a doubling bought, the next one bought 0.17 to 0.71 on seven tables of 2,000 to 8,000
+# rows, half of it in the mean; what the law says of it is pulled halfway there.
+_USUAL_SHARE, _LEAST_SHARE, _MOST_SHARE = 0.5, 0.2, 0.8
 CONFIDENCE = 0.8
 
 
@@ -64,7 +66,7 @@ def _next(rows: Floats, losses: Floats, metric: Metric) -> Facts:
     if n_splits > 1:
         reach = _T80.get(n_splits, _T80_MORE) * float(gains.std(ddof=1)) / math.sqrt(n_splits)
         kind = "rises" if last > reach else "unclear"
-        low, high = shrinks * max(last - reach, 0.0), max(last + reach, 0.0)
+        low, high = _LEAST_SHARE * max(last - reach, 0.0), max(last + reach, 0.0)
     else:
         kind, low, high = "one", 0.0, max(last, 0.0)
     sign = 1.0 if metric.higher_is_better else -1.0
@@ -83,8 +85,9 @@ def _next(rows: Floats, losses: Floats, metric: Metric) -> Facts:
 
 
 def _shrinks(rows: Floats, losses: Floats, last: float) -> float:
-    """What the next doubling buys of what the last one did, by the power law that fits best."""
-    best, shrinks = math.inf, 1.0
+    """What the next doubling buys of what the last one did, by the power law that fits best and
+    by what is usual."""
+    best, shrinks = math.inf, _MOST_SHARE
     sizes = rows / rows[-1]
     for power in _POWERS:
         falls = sizes**-power
@@ -95,4 +98,4 @@ def _shrinks(rows: Floats, losses: Floats, last: float) -> float:
             step = math.log2(1.0 / sizes[-2])
             before = (2.0 ** (step * power) - 1.0) / step
             best, shrinks = error, float((1.0 - 2.0**-power) / before)
-    return min(shrinks, 1.0)
+    return 0.5 * (_USUAL_SHARE + min(max(shrinks, _LEAST_SHARE), _MOST_SHARE))

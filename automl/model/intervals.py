@@ -115,6 +115,21 @@ class Conformal:
         lower = -self._reach(-margins, size, share)
         return link.inverse(lower), link.inverse(upper)
 
+    def band(self, low: Floats, high: Floats, link: Link, level: float) -> tuple[Floats, Floats]:
+        """(n,) lower and upper end of each row's interval around two predicted quantiles.
+
+        low, high: (n, K) margins of the models of the folds, or (n, 1) of the one that ships. Ends
+        that would cross meet in the middle. Conformalised quantile regression: Romano, Patterson,
+        Candès (2019).
+        """
+        share, size = self.share(level), np.ones_like(low)
+        upper = self._reach(high, size, share)
+        lower = -self._reach(-low, size, share)
+        middle = 0.5 * (lower + upper)
+        crossed = lower > upper
+        ends = np.where(crossed, middle, lower), np.where(crossed, middle, upper)
+        return link.inverse(ends[0]), link.inverse(ends[1])
+
     def _reach(self, margins: Floats, size: Floats, share: float) -> Floats:
         """(n,) least end with `share` of the scores below, each from its own fold's margin."""
         folds, weights = self._folds(margins.shape[1])
@@ -234,6 +249,16 @@ def residual_scores(
         size = 1.0 if difficulty is None else difficulty.of(margin)
         found.append(np.asarray(np.abs(target - margin) / size))
     return found
+
+
+def band_scores(
+    low: Sequence[Floats], high: Sequence[Floats], targets: Sequence[Floats]
+) -> list[Floats]:
+    """How far each fold's targets lie outside of two predicted quantiles; negative inside."""
+    return [
+        np.asarray(np.maximum(below - target, target - above))
+        for below, above, target in zip(low, high, targets, strict=True)
+    ]
 
 
 def label_scores(probabilities: Sequence[Floats], labels: Sequence[Floats]) -> list[Floats]:

@@ -22,7 +22,7 @@ MAX_SHIFTS = 64
 MAX_KNOTS = 100
 # Powers outside of this have an inverse that ends somewhere, and a margin beyond it no value.
 _POWERS = (0.0, 2.0)
-_FIELDS = frozenset({"kind", "temperature", "power", "shifts", "intercept", "knots"})
+_FIELDS = frozenset({"kind", "temperature", "power", "shifts", "intercept", "knots", "spreads"})
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Link:
         interpolation: Oron and Flournoy, Centered isotonic regression, 2017). Empty = none.
     shifts: margin units; a value is the mean over them of the inverse of margin + shift. Empty =
         the plain inverse.
+    spreads: of several quantiles, what the distance of each to the middle one is multiplied by, 0
+        for the middle one itself; empty = nothing (`search.spread`).
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ class Link:
     shifts: tuple[float, ...] = ()
     intercept: float = 0.0
     knots: tuple[tuple[float, float], ...] = ()
+    spreads: tuple[float, ...] = ()
 
     @property
     def calibrates(self) -> bool:
@@ -117,7 +120,7 @@ class Link:
         if not self.transforms and self.kind != "identity":
             raise ValueError(f"A {self.kind} link has no target values.")
         if margin.shape[1] > 1:
-            return np.sort(self.inverse(margin), axis=1)
+            return self.inverse(self.ordered(margin))
         if self.kind == "identity":
             return margin[:, 0]
         if not self.shifts:
@@ -126,6 +129,14 @@ class Link:
         for shift in self.shifts:
             total += self._inverse(margin[:, 0] + shift)
         return np.asarray(total / len(self.shifts))
+
+    def ordered(self, margin: Floats) -> Floats:
+        """(n, k) margins of several quantiles, in order and as far apart as `spreads` has it."""
+        rising = np.sort(margin, axis=1)
+        if not self.spreads:
+            return rising
+        centre = rising[:, [self.spreads.index(0.0)]]
+        return np.sort(centre + np.array(self.spreads) * (rising - centre), axis=1)
 
     def inverse(self, margin: Floats) -> Floats:
         """(n,) margins -> (n,) target values one by one: quantiles stay quantiles."""
@@ -153,6 +164,8 @@ class Link:
             plain["intercept"] = self.intercept
         if self.knots:
             plain["knots"] = [list(knot) for knot in self.knots]
+        if self.spreads:
+            plain["spreads"] = list(self.spreads)
         return plain
 
     @classmethod
@@ -172,6 +185,7 @@ class Link:
             tuple(float(shift) for shift in data.get("shifts", ())),
             float(data.get("intercept", 0.0)),
             tuple((float(x), float(y)) for x, y in data.get("knots", ())),
+            tuple(float(factor) for factor in data.get("spreads", ())),
         )
         if not _POWERS[0] <= link.power <= _POWERS[1]:
             raise ValueError(f"the power of a link is {link.power:g}, not 0 to 2")
@@ -180,7 +194,17 @@ class Link:
         if link.shifts and not link.transforms:
             raise ValueError(f"a link of kind {link.kind!r} has no shifts")
         link._check_calibration()
+        link._check_spreads()
         return link
+
+    def _check_spreads(self) -> None:
+        if not self.spreads:
+            return
+        if self.kind in ("logit", "softmax"):
+            raise ValueError(f"a link of kind {self.kind!r} has no spreads")
+        sound = all(math.isfinite(one) and one >= 0.0 for one in self.spreads)
+        if not sound or self.spreads.count(0.0) != 1 or len(self.spreads) > MAX_SHIFTS:
+            raise ValueError("the spreads of a link are not positive but for one that is 0")
 
     def _check_calibration(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature > 0.0):

@@ -261,11 +261,19 @@ class Predictor:
     def interval(self, frame: Rows | Matrix, level: float = 0.9) -> tuple[Floats, Floats]:
         """(n,) lower and upper ends that hold a new row's target with probability `level`.
 
+        Of several quantiles the outer ones, moved as far as it takes.
         Raises ConfigError for a classification, and for a bundle that was written without.
         """
         known = self.conformal_for(interval=True)
-        margins = np.column_stack([margin[:, 0] for margin in self._fold_margins(known, frame)])
-        return known.interval(margins, self.link, level)
+        folds = self._fold_margins(known, frame)
+        if self.levels:
+            folds = [self.link.ordered(margin) for margin in folds]
+            low = np.column_stack([margin[:, 0] for margin in folds])
+            high = np.column_stack([margin[:, -1] for margin in folds])
+            return known.band(low, high, self.link, level)
+        return known.interval(
+            np.column_stack([margin[:, 0] for margin in folds]), self.link, level
+        )
 
     def prediction_sets(self, frame: Rows | Matrix, level: float = 0.9) -> NDArray[np.bool_]:
         """(n, n_classes) whether a class is in the set that holds the row's with `level`.
@@ -279,11 +287,6 @@ class Predictor:
     def conformal_for(self, *, interval: bool) -> Conformal:
         """What intervals (else sets) are made of; ConfigError if the model has none."""
         refuse_other_task(self.task, interval=interval, sets=not interval)
-        if self.levels:
-            raise ConfigError(
-                f"The model predicts {len(self.levels)} quantiles, and has no intervals beside.",
-                hint="Its outer quantiles are one; a model fitted without --quantiles has others.",
-            )
         if self.conformal is None:
             raise absent(self.manifest)
         return self.conformal

@@ -60,6 +60,8 @@ def read_predictor(manifest: Manifest) -> Predictor:
         _check_facts(task, classes, link, threshold)
         levels = levels_of(metric) if task is Task.REGRESSION else ()
         n_outputs = len(levels) or task.n_outputs(len(classes))
+        if link.spreads and len(link.spreads) != len(levels):
+            raise ValueError("the spreads of the link are not of the levels of the metric")
     from automl.features.preprocess import Preprocessor
 
     predictor = Predictor(

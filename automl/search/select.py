@@ -24,6 +24,7 @@ from automl.search.blend import (
 )
 from automl.search.calibrate import Calibration, calibrated
 from automl.search.scoring import Scorer, mean_score
+from automl.search.spread import Spread, spread, spread_link
 from automl.search.trial import Trial
 
 Floats = NDArray[np.float64]
@@ -53,6 +54,7 @@ class Choice:
     score_crossfitted: float | None
     calibration: Calibration | None = None
     shipped: Link | None = None
+    spread: Spread | None = None
 
     @property
     def ships(self) -> Link:
@@ -101,6 +103,11 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
     if chooser.smears:
         link = with_smearing(scorer.link, chooser, chooser.pooled(stacked))
         scorer, chooser = scorer.with_link(link), chooser.with_link(link)
+    found = None
+    if scorer.metric.quantiles:
+        found = spread(chooser, chooser.pooled(stacked), seed)
+        link = spread_link(scorer, found)
+        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
     threshold = chooser.threshold(chooser.pooled(stacked))
     pooled = scorer.pooled(stacked)
     fold_scores = scorer.split_scores(stacked, threshold)
@@ -114,6 +121,7 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         fold_scores=fold_scores,
         score_crossfitted=_crossfitted(members, scorer, chooser, baseline_loss, crossfit_seconds),
         calibration=calibration,
+        spread=found,
     )
 
 

@@ -17,6 +17,7 @@ from automl.search.calibrate import bag_line
 from automl.search.journal import Journal
 from automl.search.select import Choice
 from automl.search.ship import GRACE
+from automl.search.spread import Spread
 from automl.workflows.shipped import assembled
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _SMALL = 0.002  # of a slope or a shift: no probability changes visibly
 
 def tell_calibration(choice: Choice, ledger: Ledger) -> None:
     """Write into the ledger which calibration was chosen, and what it bought."""
+    if choice.spread is not None:
+        _tell_spread(choice.spread, ledger)
     link, found = choice.link, choice.calibration
     if found is None:
         return
@@ -56,6 +59,25 @@ def tell_calibration(choice: Choice, ledger: Ledger) -> None:
         f"probabilities calibrated with {how}",
         f"on rows that it was not fitted on, log loss {before.log_loss:.5f} to "
         f"{after.log_loss:.5f}, expected calibration error {before.ece:.4f} to {after.ece:.4f}",
+    )
+
+
+def _tell_spread(found: Spread, ledger: Ledger) -> None:
+    losses = f"{found.before:.6g} to {found.after:.6g}"
+    off = f"{100 * found.off_before:.2g} to {100 * found.off_after:.2g}"
+    if not found.pays:
+        why = (
+            f"to move them would take the mean pinball loss from {losses}, and how far the shares "
+        )
+        why += f"of targets below are off from {off} points, on rows that it is not fitted on"
+        ledger.add("calibration", "quantiles stay as far apart as they are", why)
+        return
+    factors = ", ".join(f"{factor:.3g}" for factor in found.factors if factor)
+    ledger.add(
+        "calibration",
+        f"quantiles moved away from the middle one by factors of {factors}",
+        f"shares of targets below are off by {off} points on average, and the mean pinball loss "
+        f"goes from {losses}, on rows that they are not fitted on",
     )
 
 

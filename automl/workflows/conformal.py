@@ -13,6 +13,7 @@ from automl.model.intervals import (
     Conformal,
     Difficulty,
     Method,
+    band_scores,
     conformal,
     label_scores,
     residual_scores,
@@ -37,13 +38,9 @@ _NARROWER = 0.99  # times the plain width: from there on it pays to go by diffic
 def conformal_of(
     finish: Finish, choice: Choice, taught: Taught | None, *, n_models: int
 ) -> tuple[Conformal, dict[str, Any]] | None:
-    """The conformal scores of what ships and what is measured of them.
-
-    None for too few rows, and beside several quantiles, which are intervals themselves.
+    """The conformal scores of what ships and what is measured of them; None for too few rows.
     n_models: boosters of each member that ships.
     """
-    if finish.goal.metric.quantiles:
-        return None
     margins = finish.race.margins
     if taught is not None:
         margins = {taught.student.trial.name: taught.student.margins}
@@ -59,6 +56,8 @@ def conformal_of(
         return None
     if scorer.task.is_classification:
         found, facts = _sets(method, folds, targets, choice.ships)
+    elif finish.goal.metric.quantiles:
+        found, facts = _bands(method, folds, targets, choice.ships)
     else:
         found, facts = _intervals(method, folds, targets, choice.ships)
     _tell(finish, found, facts)
@@ -94,6 +93,33 @@ def _intervals(
         **(varied if pays else plain),
     }
     return conformal(method, scores, difficulty), facts
+
+
+def _bands(
+    method: Method, folds: Sequence[Floats], targets: Sequence[Floats], link: Link
+) -> tuple[Conformal, dict[str, Any]]:
+    """Around the outer ones of several quantiles, each fold's rows by the scores of the others."""
+    folds = [link.ordered(fold) for fold in folds]
+    low, high = [fold[:, 0] for fold in folds], [fold[:, -1] for fold in folds]
+    wanted = [link.margin_of(y) for y in targets]
+    parts = [_halved(one) for one in (low, high, wanted, targets)]
+    covered, widths = dict.fromkeys(LEVELS, 0), dict.fromkeys(LEVELS, 0.0)
+    n_rows = sum(map(len, targets))
+    for k, y in enumerate(parts[3]):
+        rest = [[*one[:k], *one[k + 1 :]] for one in parts[:3]]
+        known = conformal("split", [np.concatenate(band_scores(*rest))])
+        for level in LEVELS:
+            if level * (known.n_rows + 1) > known.n_rows:
+                continue
+            ends = known.band(parts[0][k][:, None], parts[1][k][:, None], link, level)
+            covered[level] += int(((y >= ends[0]) & (y <= ends[1])).sum())
+            widths[level] += float((ends[1] - ends[0]).sum())
+    return conformal(method, band_scores(low, high, wanted)), {
+        "method": method,
+        "by_difficulty": False,
+        "coverage": {f"{level}": covered[level] / n_rows for level in LEVELS},
+        "mean_width": {f"{level}": widths[level] / n_rows for level in LEVELS},
+    }
 
 
 def _difficulty(margins: Sequence[Floats], wanted: Sequence[Floats]) -> Difficulty | None:
@@ -215,4 +241,5 @@ def _tell(finish: Finish, found: Conformal, facts: dict[str, Any]) -> None:
         width = facts["mean_width"][f"{_USUAL}"]
         text = f"prediction intervals: those of {_USUAL:.0%} are {width:.4g} wide"
         why += ", wider where errors are larger" if facts["by_difficulty"] else ""
+        why += ", around the outer quantiles" if finish.goal.metric.quantiles else ""
     finish.ledger.add("intervals", f"{text} and covered {share:.1%} out of fold", why)

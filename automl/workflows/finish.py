@@ -122,7 +122,8 @@ class Finish:
         learning = learning_curve(self, choice)
         intervals = conformal_of(self, choice, taught, n_models=len(members[0].boosters))
         bounds = None
-        if intervals is not None and not self.goal.task.is_classification:
+        spread = not self.goal.task.is_classification and not self.goal.metric.quantiles
+        if intervals is not None and spread:
             by_difficulty = bool(intervals[1]["by_difficulty"])
             bounds = out_of_fold_bounds(self, choice, taught, by_difficulty=by_difficulty)
         outcome = self._outcome(choice, baseline, importance, taught, corrected)

@@ -242,7 +242,8 @@ class _Ends:
     def __init__(self, predictor: Predictor) -> None:
         known = predictor.conformal
         warranted = known is not None and _LEVEL * (known.n_rows + 1) <= known.n_rows
-        self._there = warranted and not predictor.task.is_classification
+        # Several quantiles are intervals of their own.
+        self._there = warranted and not (predictor.task.is_classification or predictor.levels)
         self._predictor = predictor
         self._chunks: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
 

@@ -237,6 +237,69 @@ class TestEveryTable:
         assert (tmp_path / "again").read_bytes() == (tmp_path / "first").read_bytes()
 
 
+SEVERAL = [name for name in ENGINES if getattr(engine_of(name), "several_quantiles", False)]
+LEVELS = (0.1, 0.5, 0.9)
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "rare_class"])
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_quantiles_keep_the_contract(name: str, shape: str, tmp_path: Path) -> None:
+    case, engine = make_case(Objective.QUANTILE, shape), engine_of(name)
+    case = replace(case, setup=replace(case.setup, quantiles=LEVELS))
+    booster = train(engine, case)
+    train(engine, case).save(tmp_path / "again")
+    assert len(booster.curve) == booster.n_trees <= ROUNDS
+    y, weight = case.y[case.valid], None if case.weight is None else case.weight[case.valid]
+    for n_trees in (1, (booster.n_trees + 1) // 2, booster.n_trees):
+        margin = booster.margin(case.matrix, n_trees)
+        over = y[:, None] - margin[case.valid]
+        loss = np.maximum(np.array(LEVELS) * over, (np.array(LEVELS) - 1.0) * over).mean(axis=1)
+        assert booster.curve[n_trees - 1] == pytest.approx(
+            np.average(loss, weights=weight), rel=2e-5, abs=1e-6
+        )
+        booster.save(tmp_path / "model", n_trees)
+        loaded = engine.load(tmp_path / "model", n_outputs=3)
+        assert loaded.n_trees == n_trees
+        for matrix in (case.matrix, fresh_matrix(case)):
+            expected = booster.margin(matrix, n_trees)
+            np.testing.assert_array_equal(loaded.margin(matrix), expected)
+            values = loaded.contributions(matrix)
+            assert values.shape == (matrix.n_rows, 3, matrix.n_features + 1)
+            scale = np.maximum(1, np.maximum(np.abs(expected), np.abs(values).sum(axis=2)))
+            assert (np.abs(values.sum(axis=2) - expected) <= 1e-5 * scale).all()
+    assert (tmp_path / "model").read_bytes() == (tmp_path / "again").read_bytes()
+    with pytest.raises(BundleError, match=r"with 2 output\(s\)"):
+        engine.load(tmp_path / "model", n_outputs=2)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_quantiles_are_learned_from_any_base(name: str) -> None:
+    case = make_case(Objective.QUANTILE, "large_targets")
+    setup = replace(case.setup, quantiles=LEVELS, max_trees=150)
+    booster = train(engine_of(name), replace(case, setup=setup))
+    over = case.y[case.valid, None] - np.quantile(case.y[case.train], LEVELS)
+    start = np.maximum(np.array(LEVELS) * over, (np.array(LEVELS) - 1.0) * over).mean()
+    assert booster.curve.min() < 0.85 * start
+
+
+def test_a_quantile_that_cannot_grow_adds_nothing(tmp_path: Path) -> None:
+    """Half of the targets are the same, and so is their median everywhere."""
+    engine, case = engine_of("lightgbm"), make_case(Objective.QUANTILE, "nulls")
+    y = np.where(np.arange(len(case.y)) % 8 == 0, 5.0 + case.y, 1.0)
+    setup = replace(case.setup, quantiles=(0.5, 0.95))
+    case = replace(case, y=y, setup=setup)
+    both, alone = train(engine, case), []
+    for level in setup.quantiles:
+        one = replace(case, setup=replace(setup, quantiles=(), quantile=level))
+        alone.append(train(engine, one).margin(case.matrix))
+    np.testing.assert_array_equal(both.margin(case.matrix), np.hstack(alone))
+    both.save(tmp_path / "m", 2)
+    again = engine.load(tmp_path / "m", n_outputs=2)
+    again.save(tmp_path / "n", 1)
+    short = engine.load(tmp_path / "n", n_outputs=2).margin(case.matrix)
+    np.testing.assert_array_equal(short, both.margin(case.matrix, 1))
+
+
 @each_pair
 def test_learns_from_any_base(name: str, objective: Objective) -> None:
     """Targets of 200,000 need a sensible start; so the loss must fall well below a constant's."""

@@ -68,20 +68,23 @@ def test_tables_repeat_the_walk_to_the_bit(engine, shape, task, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", range(4))
-def test_tables_of_several_quantiles_repeat_the_walk_to_the_bit(shape, monkeypatch):
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_tables_of_several_quantiles_repeat_the_walk_to_the_bit(name, shape, monkeypatch):
     monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
-    matrix, engine = table(0), plugins.load("automl.engines", "xgboost", "ENGINE")
+    matrix, engine = table(0), plugins.load("automl.engines", name, "ENGINE")
     y = np.nan_to_num(matrix.values)[:, 0] * 1000.0
     levels = (0.1, 0.5, 0.9)
     setup = FitSetup(
         Task.REGRESSION, Objective.QUANTILE, max_trees=12, patience=0, quantiles=levels
     )
     prepared = engine.prepare(matrix, y, None, setup=setup)
-    params = SHAPES["xgboost"][shape]
+    params = SHAPES[name][shape]
     booster = engine.fit(prepared, np.arange(N), None, params=params, setup=setup)
-    walked = booster.margin(table(1))
+    new = table(1)
+    walked = booster.margin(new)
     assert walked.shape == (N, 3)
-    assert np.array_equal(booster._forest().margin(booster._known_levels(table(1))), walked)
+    values = booster._known_levels(new) if name == "xgboost" else new.values
+    assert np.array_equal(booster._forest().margin(values), walked)
 
 
 def test_many_rows_take_the_tables_and_few_rows_give_the_same_numbers(monkeypatch):

@@ -27,16 +27,18 @@ def test_a_power_law_is_continued(power: float) -> None:
     found = learning_facts(curve(folds), get_metric("rmse"))["next"]
     assert found["kind"] == "rises"
     assert found["rows"] == 16_000
-    assert found["score"] == pytest.approx(float(law(power, 16_000)), abs=0.15)
-    assert found["most"] <= found["score"] <= found["least"]  # lower is better
-    assert found["gain"] < found["last_gain"]
+    truth = float(law(power, 16_000))
+    assert found["most"] <= truth <= found["least"]  # lower is better
+    assert found["score"] == pytest.approx(truth, abs=0.2 * found["last_gain"])
+    assert found["gain"] < 0.7 * found["last_gain"]
 
 
 def test_a_score_that_is_to_rise_rises() -> None:
     folds = -law(0.5, ROWS)[None] / 100 + 1.0 + np.array([[-0.01], [0.01]])
     found = learning_facts(curve(folds), get_metric("roc_auc"))["next"]
-    assert found["score"] == pytest.approx(1.0 - float(law(0.5, 16_000)) / 100, abs=2e-3)
+    truth = 1.0 - float(law(0.5, 16_000)) / 100
     assert found["least"] <= found["score"] <= found["most"]
+    assert found["score"] == pytest.approx(truth, abs=0.2 * found["last_gain"])
 
 
 def test_noise_promises_nothing() -> None:

@@ -11,6 +11,7 @@ from automl.errors import BundleError, ConfigError
 from automl.model.intervals import (
     Conformal,
     Difficulty,
+    band_scores,
     check_models,
     conformal,
     label_scores,
@@ -135,3 +136,32 @@ def test_json_that_was_edited_is_refused(change: dict[str, object]) -> None:
     data = {**conformal("split", [np.arange(5.0)]).to_json(), **change}
     with pytest.raises((BundleError, ValueError)):  # noqa: PT011, RUF100 - `decoded` names the file
         Conformal.from_json(data)
+
+
+@pytest.mark.parametrize("reach", [0.3, 1.0, 2.5])
+def test_bands_cover_however_wrong_the_quantiles_are(reach: float) -> None:
+    rng = np.random.default_rng(0)
+    x, new = rng.random((2, 4000))
+    y, truth = x + rng.normal(size=4000), new + rng.normal(size=4000)
+    known = conformal("split", band_scores([x - reach], [x + reach], [y]))
+    for level in (0.5, 0.9):
+        low, high = known.band((new - reach)[:, None], (new + reach)[:, None], PLAIN, level)
+        assert np.mean((truth >= low) & (truth <= high)) == pytest.approx(level, abs=0.025)
+
+
+def test_bands_of_folds_lie_between_those_of_each_and_never_cross() -> None:
+    rng = np.random.default_rng(1)
+    scores = [rng.normal(-0.5, 0.2, 200), rng.normal(-0.4, 0.2, 200)]
+    known = conformal("cv+", scores)
+    margin = rng.normal(size=(50, 2))
+    low, high = known.band(margin - 0.1, margin + 0.1, PLAIN, 0.2)
+    assert (low <= high).all()  # far narrower than the quantiles: they meet
+    wide = known.band(margin - 3.0, margin + 3.0, PLAIN, 0.9)
+    alone = [
+        conformal("split", [score]).band(m[:, None] - 3.0, m[:, None] + 3.0, PLAIN, 0.9)
+        for score, m in zip(scores, margin.T, strict=True)
+    ]
+    for side in (0, 1):
+        ends = np.array([one[side] for one in alone])
+        assert (ends.min(axis=0) - 0.05 <= wide[side]).all()
+        assert (wide[side] <= ends.max(axis=0) + 0.05).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -149,3 +150,25 @@ def test_quantiles_that_cross_are_put_in_order(link: Link) -> None:
     assert (np.diff(found, axis=1) >= 0).all()
     each = np.column_stack([link.values(margin[:, j : j + 1]) for j in range(4)])
     assert np.array_equal(found, np.sort(each, axis=1))
+
+
+def test_spreads_move_quantiles_away_from_the_middle_one() -> None:
+    link = Link("identity", spreads=(2.0, 0.0, 0.5))
+    found = link.values(np.array([[3.0, 1.0, 2.0], [1.0, 1.0, 1.0]]))
+    assert found.tolist() == [[0.0, 2.0, 2.5], [1.0, 1.0, 1.0]]
+    assert Link.from_json(link.to_json()) == link
+
+
+@pytest.mark.parametrize(
+    ("kind", "spreads"),
+    [
+        ("identity", [1.0, 2.0]),
+        ("identity", [0.0, 0.0, 1.0]),
+        ("identity", [-1.0, 0.0]),
+        ("identity", [math.inf, 0.0]),
+        ("logit", [1.0, 0.0]),
+    ],
+)
+def test_spreads_of_a_bundle_are_not_believed(kind: str, spreads: list[float]) -> None:
+    with pytest.raises(ValueError, match="spreads"):
+        Link.from_json({"kind": kind, "temperature": 1.0, "spreads": spreads})

@@ -96,3 +96,21 @@ def test_few_rows_have_none(tmp_path: Path) -> None:
     )
     assert "learning" not in told(result)
     assert "too few rows" in ledger(result)
+
+
+@pytest.mark.slow
+def test_under_a_clock_it_takes_a_small_part_of_the_budget(tmp_path: Path) -> None:
+    result = automl.fit(
+        table(2000),
+        target="y",
+        output=str(tmp_path / "m"),
+        engines=("lightgbm", "linear"),
+        time_budget=30.0,
+    )
+    lines = [json.loads(line) for line in ledger(result).splitlines()]
+    own = [one for one in lines if "learning curve by rows" in one["decision"]]
+    assert len(own) == 1
+    there = own[0]["decision"].startswith("learning curve")  # a busy machine may leave it out
+    assert ("learning" in told(result)) is there
+    if there:
+        assert 0.0 < own[0]["seconds"] < 0.03 * 30.0 + 1.0

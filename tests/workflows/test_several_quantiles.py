@@ -152,10 +152,29 @@ def test_show_and_compare_know_them(
     assert "mae" in said(capfd, *pair, "--metric", "mae")
 
 
+def test_intervals_move_the_outer_quantiles_to_their_coverage(
+    places: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = pd.read_csv(places["new"])
+    width = []
+    for level in (0.5, 0.8, 0.95):
+        out = said(capfd, "predict", places["model"], places["new"], "--interval", str(level))
+        found = pd.read_csv(io.StringIO(out))
+        low, high = found["prediction_lower"], found["prediction_upper"]
+        assert ((rows["y"] >= low) & (rows["y"] <= high)).mean() == pytest.approx(level, abs=0.05)
+        width.append((high - low).to_numpy())
+    assert (np.diff(width, axis=0) >= 0).all()
+    assert width[1][rows["x"] > 0.8].mean() > 1.7 * width[1][rows["x"] < 0.2].mean()
+    known = json.loads((Path(places["model"]) / "metrics.json").read_text(encoding="utf-8"))
+    assert known["intervals"]["method"] == "cv+"
+    assert known["intervals"]["coverage"]["0.9"] == pytest.approx(0.9, abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["predict", "--interval", "0.9"], "predicts 3 quantiles, and has no intervals"),
+        (["predict", "--sets", "0.9"], "--sets needs classes"),
+        (["predict", "--proba"], "has no probabilities"),
         (["evaluate", "--metric", "quantile@0.2,0.9"], "needs its quantiles"),
     ],
 )
