@@ -24,7 +24,10 @@ OBJECTIVES = {
     Task.MULTICLASS: (Objective.SOFTMAX, Link("softmax", 0.9), ("a", "b", "c")),
     Task.REGRESSION: (Objective.SQUARED, Link("log1p", shifts=(0.1,)), ()),
 }
-_WORDS = "red blue green small large old new cheap fancy broken fresh hot cold dry wet".split()
+_WORDS = (
+    *("red", "blue", "green", "small", "large", "old", "new", "cheap"),
+    *("fancy", "broken", "fresh", "hot", "cold", "dry", "wet"),
+)
 KINDS = {"title": "text"}
 
 Make = Callable[..., Predictor]
