@@ -20,7 +20,7 @@ from automl.engines._additive import Curve
 from automl.engines._splits import Trees
 from automl.export.program import Additive, Floats, Forest, Ints, Program
 
-FORMAT = 1
+VERSION = 1  # of the form, which the scorer must know
 
 
 @dataclass
@@ -59,7 +59,7 @@ def packed(program: Program, *, leaves: type[np.floating[Any]]) -> Pack:
     forests = [(each, weight) for each, weight in weighed if isinstance(each, Forest)]
     axes, groups = _forests(forests, pack, k, leaves)
     pack.facts |= {
-        "format": FORMAT,
+        "format": VERSION,
         "task": str(program.task),
         "target": program.target,
         "classes": list(program.classes),

@@ -12,6 +12,8 @@ import numpy as np
 
 from automl.export.scorer_cells import Array, Facts
 
+_BLOCK = 1 << 16  # (tree, row) pairs that are walked at a time
+
 
 class Axes:
     """What the splits compare: whole numbers, made so that a row goes left up to a limit."""
@@ -31,7 +33,7 @@ class Axes:
         self.n = len(self._numbers) + sum(len(bits) for _, bits in self._sets)
 
     def codes(self, table: Array) -> Array:
-        """(n, A) places of the cells of a (columns, n) table."""
+        """(A, n) places of the cells of a (columns, n) table."""
         codes = np.empty((self.n, table.shape[1]), dtype=np.int32)
         for i, (column, points, narrow, below, nan) in enumerate(self._numbers):
             cells = table[column]
@@ -45,7 +47,7 @@ class Axes:
             place = np.nan_to_num(np.minimum(table[column], last - 1), nan=last).astype(np.intp)
             codes[first : first + len(right)] = right[:, place]
             first += len(right)
-        return np.ascontiguousarray(codes.T)
+        return codes
 
 
 class Forest:
@@ -55,11 +57,11 @@ class Forest:
     """
 
     def __init__(self, facts: Facts, arrays: Mapping[str, Array]) -> None:
-        n, self.n_trees = facts["n_nodes"], facts["n_trees"]
+        n, self._n_trees = facts["n_nodes"], facts["n_trees"]
         self._split = np.unpackbits(arrays[facts["split"]], count=n).astype(bool)
         rank = np.cumsum(self._split) - self._split
-        self._first = np.where(self._split, self.n_trees + 2 * rank, np.arange(n)).astype(np.int32)
-        self._axis = np.zeros(n, dtype=np.int32)
+        self._first = np.where(self._split, self._n_trees + 2 * rank, np.arange(n))
+        self._axis = np.zeros(n, dtype=np.intp)
         self._axis[self._split] = arrays[facts["axis"]]
         self._limit = np.full(n, np.iinfo(np.int32).max, dtype=np.int32)
         self._limit[self._split] = arrays[facts["limit"]]
@@ -68,16 +70,22 @@ class Forest:
         self._leaves[~self._split] = leaves
         self._outputs = None
         if facts["output"] is not None:  # a tree scores one output; else each leaf scores all
-            self._outputs = np.zeros((self.n_trees, facts["n_outputs"]))
-            self._outputs[np.arange(self.n_trees), arrays[facts["output"]]] = 1.0
+            self._outputs = np.zeros((facts["n_outputs"], self._n_trees))
+            self._outputs[arrays[facts["output"]], np.arange(self._n_trees)] = 1.0
 
     def scores(self, codes: Array) -> Array:
-        """(n, k) sums of the leaves that rows with these codes end in."""
-        n, n_axes = codes.shape
-        flat = codes.reshape(-1)
-        found = np.tile(np.arange(self.n_trees, dtype=np.int32), n)
-        node, slot = found.copy(), np.arange(len(found), dtype=np.int32)
-        row = np.repeat(np.arange(n, dtype=np.int32) * n_axes, self.n_trees)
+        """(n, k) sums of the leaves that rows with these (A, n) codes end in."""
+        size = max(1, _BLOCK // codes.shape[1])
+        return sum(
+            self._some(codes, start, min(start + size, self._n_trees))
+            for start in range(0, self._n_trees, size)
+        )
+
+    def _some(self, codes: Array, start: int, stop: int) -> Array:
+        """(n, k) sums of the leaves of some trees; trees by trees, so that few nodes are read."""
+        n, flat = codes.shape[1], codes.reshape(-1)
+        found = np.repeat(np.arange(start, stop), n)
+        node, slot, row = found.copy(), np.arange(len(found)), np.tile(np.arange(n), stop - start)
         while True:
             going = self._split.take(node)
             n_going = int(np.count_nonzero(going))
@@ -86,9 +94,9 @@ class Forest:
                 node, slot, row = node[going], slot[going], row[going]
             if not n_going:
                 break
-            code = flat.take(row + self._axis.take(node))
+            code = flat.take(self._axis.take(node) * n + row)
             node = self._first.take(node) + (code > self._limit.take(node))
-        leaves = self._leaves.take(found, axis=0).reshape(n, self.n_trees, -1)
+        leaves = self._leaves.take(found, axis=0)
         if self._outputs is None:
-            return leaves.sum(axis=1)
-        return leaves[:, :, 0] @ self._outputs
+            return leaves.reshape(stop - start, n, -1).sum(axis=0)
+        return (self._outputs[:, start:stop] @ leaves.reshape(stop - start, n)).T
