@@ -6,7 +6,7 @@ place among the thresholds of some trees, or whether a category's code is in a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -65,38 +65,54 @@ class Forest:
         self._axis[self._split] = arrays[facts["axis"]]
         self._limit = np.full(n, np.iinfo(np.int32).max, dtype=np.int32)
         self._limit[self._split] = arrays[facts["limit"]]
-        leaves = arrays[facts["leaves"]].astype(np.float64)
-        self._leaves = np.zeros((n, *leaves.shape[1:]))
+        leaves = arrays[facts["leaves"]]
+        self._segments = facts["segments"]
+        leaves = leaves if self._segments else leaves.astype(np.float64)
+        self._leaves = np.zeros((n, *leaves.shape[1:]), dtype=leaves.dtype)
         self._leaves[~self._split] = leaves
-        self._outputs = None
-        if facts["output"] is not None:  # a tree scores one output; else each leaf scores all
-            self._outputs = np.zeros((facts["n_outputs"], self._n_trees))
-            self._outputs[arrays[facts["output"]], np.arange(self._n_trees)] = 1.0
+        # Of each tree; None: each leaf scores all outputs.
+        self._output: Array = None if facts["output"] is None else arrays[facts["output"]]
+        self._n_outputs = facts["n_outputs"]
 
     def scores(self, codes: Array) -> Array:
         """(n, k) sums of the leaves that rows with these (A, n) codes end in."""
-        size = max(1, _BLOCK // codes.shape[1])
-        return sum(
-            self._some(codes, start, min(start + size, self._n_trees))
-            for start in range(0, self._n_trees, size)
-        )
+        total = np.zeros((self._n_outputs, codes.shape[1]))
+        if self._segments is None:
+            for which, leaves in self._walked(codes, 0, self._n_trees):
+                if self._output is None:
+                    total += leaves.sum(axis=0).T
+                else:
+                    total += (self._output[which] == np.arange(len(total))[:, None]) @ leaves
+            return total.T
+        start = 0
+        for n_trees, weight, base in self._segments:  # as its library does: one by one in float32
+            sums = np.repeat(np.array(base, dtype=np.float32)[:, None], codes.shape[1], axis=1)
+            for which, leaves in self._walked(codes, start, start + n_trees):
+                for j in range(len(sums)):
+                    mine = leaves[self._output[which] == j]
+                    sums[j] = np.add.accumulate(np.vstack([sums[j], mine]), axis=0)[-1]
+            total += weight * sums.astype(np.float64)
+            start += n_trees
+        return total.T
 
-    def _some(self, codes: Array, start: int, stop: int) -> Array:
-        """(n, k) sums of the leaves of some trees; trees by trees, so that few nodes are read."""
+    def _walked(self, codes: Array, start: int, stop: int) -> Iterator[tuple[slice, Array]]:
+        """(trees, (trees, n) leaves) of some trees after the other: so few nodes stay at hand."""
         n, flat = codes.shape[1], codes.reshape(-1)
-        found = np.repeat(np.arange(start, stop), n)
-        node, slot, row = found.copy(), np.arange(len(found)), np.tile(np.arange(n), stop - start)
-        while True:
-            going = self._split.take(node)
-            n_going = int(np.count_nonzero(going))
-            if n_going < 0.7 * len(node):
-                found[slot] = node
-                node, slot, row = node[going], slot[going], row[going]
-            if not n_going:
-                break
-            code = flat.take(self._axis.take(node) * n + row)
-            node = self._first.take(node) + (code > self._limit.take(node))
-        leaves = self._leaves.take(found, axis=0)
-        if self._outputs is None:
-            return leaves.reshape(stop - start, n, -1).sum(axis=0)
-        return (self._outputs[:, start:stop] @ leaves.reshape(stop - start, n)).T
+        size = max(1, _BLOCK // n)
+        for first in range(start, stop, size):
+            which = slice(first, min(first + size, stop))
+            found = np.repeat(np.arange(which.start, which.stop), n)
+            row = np.tile(np.arange(n), which.stop - which.start)
+            node, slot = found.copy(), np.arange(len(found))
+            while True:
+                going = self._split.take(node)
+                n_going = int(np.count_nonzero(going))
+                if n_going < 0.7 * len(node):
+                    found[slot] = node
+                    node, slot, row = node[going], slot[going], row[going]
+                if not n_going:
+                    break
+                code = flat.take(self._axis.take(node) * n + row)
+                node = self._first.take(node) + (code > self._limit.take(node))
+            leaves = self._leaves.take(found, axis=0)
+            yield which, leaves.reshape(which.stop - which.start, n, *leaves.shape[1:])
