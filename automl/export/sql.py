@@ -26,7 +26,7 @@ from automl.model.link import Link
 from automl.model.predictor import Predictor
 from automl.task import Task
 
-MOST_BYTES: Final = 4_000_000
+MOST_BYTES: Final = 1_000_000
 _LEAST_SPLIT: Final = 20  # bytes of the shortest split with its leaf: what is surely too large
 _VALUE, _LABEL, _COLUMNS, _QUERY = "value.sql", "label.sql", "columns.json", "query.sql"
 _LARGEST_EXPONENT: Final = 700.0
