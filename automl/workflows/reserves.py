@@ -33,7 +33,7 @@ _LEAST_REPORT = 0.1
 _REPORT_SHARE = 0.08  # of the budget, at most
 _REPORT_SHARE_LEFT = 0.4  # of what is left of it, at most
 _REPORT_SPARE = 1.25  # times what it is expected to take
-# Logging to an MLflow server: imports, the wheel, some thirty requests to a server on this machine.
+# Logging to an MLflow server: imports, the wheel, thirty requests to a server on this machine.
 _TRACKING_SECONDS = 4.5
 _TRACKING_SHARE = 0.3  # of the budget, at most
 _SLOWEST = 3.0  # what a start-up on a cold disk may make believe

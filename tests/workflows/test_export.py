@@ -182,7 +182,7 @@ def test_typed_cells_become_the_texts_of_a_file():
         {
             "a": [1.0, np.nan, 0.1],
             "b": [1, 2, 3],
-            "c": pd.to_datetime(["2020-01-02", "2020-01-02 03:04", None]),
+            "c": pd.to_datetime(["2020-01-02 00:00", "2020-01-02 03:04", None]),
             "d": [True, False, True],
             "e": ["x", None, " y"],
         }
