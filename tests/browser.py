@@ -70,14 +70,17 @@ class Browser:
         self, place: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False
     ) -> None:
         """Load a file, or an address, as a window of this size shows it."""
+        self._go("about:blank")  # what the last page still asks for is none of the next one's
         self.errors.clear()
         self.requests.clear()
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._call("Emulation.setDeviceMetricsOverride", size)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._call("Emulation.setEmulatedMedia", {"features": scheme})
+        self._go(place if isinstance(place, str) else place.resolve().as_uri())
+
+    def _go(self, address: str) -> None:
         self._events.clear()
-        address = place if isinstance(place, str) else place.resolve().as_uri()
         self._call("Page.navigate", {"url": address})
         self._until("Page.loadEventFired")
 

@@ -40,6 +40,7 @@ _TYPES = {
 _OFFERED = 400  # levels of a column that are listed; any other may be typed
 _LETTERS = 60_000  # of all listed levels of a column
 _UNUSED = 200
+_COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def facts(
         "unit": _unit(predictor),
         "logit": _logit(predictor),
         "range": _range(predictor),
-        "certain": predictor.conformal is not None,
+        "levels": _certainties(predictor),
         "rows": data.get("n_rows") if isinstance(data, Mapping) else None,
         "columns": used,
         "unused": [[one.name, str(one.drop), one.reason] for one in unused[:_UNUSED]],
@@ -154,6 +155,15 @@ def _unit(predictor: Predictor) -> str:
     if predictor.task is Task.MULTICLASS:
         return "raw score"
     return f"transformed {predictor.target}" if predictor.link.transforms else predictor.target
+
+
+def _certainties(predictor: Predictor) -> list[float]:
+    """Coverages of intervals, or sets, that the validated rows can warrant."""
+    known = predictor.conformal
+    if known is None:
+        return []
+    most = known.n_rows / (known.n_rows + 1)
+    return [level for level in _COVERAGES if level <= most]
 
 
 def _logit(predictor: Predictor) -> dict[str, Any] | None:

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from automl.data.parse import shown_text
 from automl.data.schema import Column, Drop, Kind, Schema
 from automl.model.intervals import Conformal
@@ -79,7 +81,7 @@ class Made:
             members=(),
             link=Link(kind[self.task]),  # type: ignore[arg-type]
             threshold=0.4 if self.task is Task.BINARY else None,
-            conformal=Conformal("split", (), ()),
+            conformal=Conformal("split", (np.linspace(0, 1, 30),), (30,)),
         )
         used = [column.name for column in self.columns if column.used]
         told = [{"column": name, "share": 0.5**i} for i, name in enumerate(used, 1)]

@@ -233,7 +233,7 @@ def test_a_dropped_table_is_scored_and_its_scores_are_kept(
         joined = (tmp_path / "mine-scored.csv").read_text().splitlines()
         assert joined == ["colour,age,note,prediction", "red,20,x,no", "blue,85,,yes", ",,y,no"]
         # Any row of it can be looked into.
-        click(opened, ".scores tr:nth-child(2) button")
+        click(opened, ".scores tbody tr:nth-child(2) button")
         opened.until("document.querySelector('.big').offsetParent !== null")
         opened.until("document.querySelector('.big').innerText.startsWith('yes')")
         assert opened.run("document.querySelector('.box').value") == "85"

@@ -50,21 +50,49 @@ export class Code {
     setTimeout(() => { this.copied.textContent = ""; }, 2500);
   }
 
-  /** Every address of the service with its line of explanation, from its own description. */
+  /** Every address of this model and of the service, from the service's own description. */
   async load() {
     if (this.loaded) return;
     const address = `${document.body.dataset.root || "./"}openapi.json`;
     const found = await json(address);
     this.loaded = true;
-    const rows = Object.entries(found.paths ?? {}).flatMap(([path, methods]) =>
-      METHODS.filter((method) => methods[method]).map((method) => h(
-        "tr",
-        {},
-        h("td", {}, h("code", {}, `${method.toUpperCase()} ${shown(path, 80)}`)),
-        h("td", { class: "left" }, shown(methods[method].summary ?? "", 160)),
-      )));
-    this.list.replaceChildren(h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Addresses" }, h("table", { class: "paths" }, h("tbody", {}, rows))));
+    const own = document.body.dataset.root ? `/models/${this.row.facts.name}/` : "/";
+    const parts = Object.entries(found.paths ?? {})
+      .filter(([path]) => (path.startsWith("/models/") ? own !== "/" && path.startsWith(own) : own === "/" || !(`/models/${this.row.facts.name}${path}` in found.paths)))
+      .flatMap(([path, methods]) => METHODS.filter((method) => methods[method]).map((method) => described(path, method, methods[method])));
+    this.list.replaceChildren(
+      h("h3", {}, "What the service answers"),
+      h("div", { class: "paths" }, parts),
+      h("p", { class: "hint" }, "The same for programs: ", h("a", { href: address }, "OpenAPI"), " · ", h("a", { href: "schema" }, "Schema")),
+    );
   }
+}
+
+/** One address: its parameters, an example of its body, and its answers. */
+function described(path, method, found) {
+  const name = `${method.toUpperCase()} ${shown(path, 80)}`;
+  const takes = Object.entries(found.requestBody?.content ?? {});
+  const example = takes.map(([, { example: one }]) => one).find((one) => one !== undefined);
+  const parameters = (found.parameters ?? []).map((one) => {
+    const values = one.schema?.enum ? ` (${one.schema.enum.map((value) => shown(value, 30)).join(", ")})` : "";
+    return h("li", {}, h("code", {}, shown(one.name, 40)), ` ${shown(one.description ?? "", 200)}${values}`);
+  });
+  const answers = Object.entries(found.responses ?? {}).map(([status, { description }]) =>
+    h("li", {}, h("code", {}, shown(status, 5)), ` ${shown(description ?? "", 200)}`));
+  return h(
+    "details",
+    {},
+    h("summary", {}, h("code", {}, name), " ", h("span", { class: "soft" }, shown(found.summary ?? "", 160))),
+    takes.length ? h("p", {}, `Takes ${takes.map(([type]) => shown(type, 60)).join(", ")}.`) : null,
+    parameters.length ? [h("h4", {}, "Parameters"), h("ul", {}, parameters)] : null,
+    example === undefined ? null : h("pre", { tabindex: "0", "aria-label": "Example" }, shownExample(example)),
+    answers.length ? [h("h4", {}, "Answers"), h("ul", {}, answers)] : null,
+  );
+}
+
+function shownExample(example) {
+  const text = typeof example === "string" ? example : JSON.stringify(example, null, 2);
+  return text.length > 4000 ? `${text.slice(0, 4000)}…` : text;
 }
 
 const token = () => (hasToken() ? "$TOKEN" : null);

@@ -1,7 +1,7 @@
 // The form: a field per column, those that move predictions most first.
 
 import { control, paint } from "./controls.js";
-import { h, unique } from "./dom.js";
+import { breakable, h, unique } from "./dom.js";
 import { cellOf, drawn } from "./row.js";
 import { number, plural, shown } from "./text.js";
 
@@ -76,7 +76,7 @@ export class Fields {
     };
     const one = control(column, id, changed, (text) => this.#note(field, text, "bad"));
     one.first.setAttribute("aria-describedby", note.id);
-    const name = h("bdi", { title: column.name.length > 40 ? shown(column.name, 300) : null }, shown(column.name, 60));
+    const name = h("bdi", { title: column.name.length > 40 ? shown(column.name, 300) : null }, breakable(shown(column.name, 60)));
     const label = one.group ? h("span", { class: "label", id: `${id}-name` }, name) : h("label", { for: id, class: "label" }, name);
     if (one.group) one.element.setAttribute("aria-labelledby", `${id}-name`);
     const missing = h(

@@ -6,7 +6,7 @@ import { Code } from "./code.js";
 import { h } from "./dom.js";
 import { Fields } from "./fields.js";
 import { Outcome } from "./outcome.js";
-import { Result, trouble } from "./result.js";
+import { Result, trouble, usualLevel } from "./result.js";
 import { Row } from "./row.js";
 import { Table } from "./table.js";
 import { shown } from "./text.js";
@@ -54,7 +54,7 @@ class Page {
     this.facts = facts;
     this.row = new Row(facts);
     this.outcome = new Outcome(facts);
-    this.certainty = 0.9;
+    this.certainty = usualLevel(facts.levels);
     const chosen = (name) => this.#choose(name);
     this.fields = new Fields(this.row, chosen);
     this.result = new Result(this.row, this.outcome, {
@@ -74,7 +74,7 @@ class Page {
   #questions() {
     const failed = (error) => this.#failed(error);
     const certain = () => {
-      if (!this.facts.certain) return "";
+      if (!this.facts.levels.length) return "";
       return this.outcome.isClass ? `?sets=${this.certainty}` : `?interval=${this.certainty}`;
     };
     const predict = (record, signal) => json(`predict${certain()}`, { body: { records: [record] }, signal });
@@ -211,6 +211,7 @@ class Page {
   #predicted(answer, record) {
     const [prediction] = answer.predictions;
     this.answered = record;
+    if (answer.model !== undefined && answer.model !== this.facts.id) this.result.replaced();
     const focus = this.outcome.focus;
     this.result.certainty = this.certainty;
     this.result.show(prediction, answer.warnings ?? []);

@@ -1,10 +1,9 @@
 // The prediction of the row: what it is, how sure, and what it was at the start.
 
-import { h, onWidth, picture, s, scale, ticks } from "./dom.js";
-import { cellText, number, parts, percent, plural, short, shown } from "./text.js";
+import { breakable, h, onWidth, picture, s, scale, ticks } from "./dom.js";
+import { cellText, number, percent, plural, short, shown } from "./text.js";
 
 const CLASSES = 6; // bars before a person asks for more
-const LEVELS = [0.8, 0.9, 0.95];
 const CHIPS = 8;
 
 export class Result {
@@ -22,7 +21,7 @@ export class Result {
     this.alert = h("div", { class: "alert", role: "alert", hidden: true });
     this.warnings = h("ul", { class: "warnings" });
     this.status = h("p", { class: "unseen", role: "status", "aria-live": "polite" });
-    this.level = facts.certain ? this.#levels(level) : null;
+    this.level = facts.levels.length ? this.#levels(facts.levels, level) : null;
     this.element = h(
       "section",
       { class: "card result", id: "result", "aria-labelledby": "result-title" },
@@ -37,8 +36,9 @@ export class Result {
     onWidth(this.plot, () => this.last && this.#plot());
   }
 
-  #levels(level) {
-    const options = LEVELS.map((value) => h("option", { value, selected: value === 0.9 }, `${100 * value} %`));
+  #levels(levels, level) {
+    const usual = usualLevel(levels);
+    const options = levels.map((value) => h("option", { value, selected: value === usual }, `${100 * value} %`));
     const select = h("select", { id: "level", onchange: () => level(+select.value) }, options);
     const words = this.outcome.isClass ? "certainty of the set of classes" : "certainty of the interval";
     return h("p", { class: "level" }, h("label", { for: "level" }, words), " ", select);
@@ -74,24 +74,30 @@ export class Result {
     this.alert.replaceChildren(...trouble(error, left));
   }
 
+  /** Another bundle answers now than the form was made for. */
+  replaced() {
+    const again = h("button", { type: "button", onclick: () => location.reload() }, "Load its form");
+    this.alert.hidden = false;
+    this.alert.replaceChildren(h("p", {}, h("b", {}, "The model was exchanged for a newer one.")), again);
+  }
+
   #headline(prediction) {
     const { outcome } = this;
     if (!outcome.isClass) return [number(prediction.prediction, 4)];
     const share = percent(prediction.probabilities[prediction.prediction] ?? 0);
-    const label = parts(shown(prediction.prediction, 60)).flatMap((part) => [part, h("wbr")]);
-    return [h("bdi", {}, label), " ", h("small", {}, share)];
+    return [h("bdi", {}, breakable(shown(prediction.prediction, 60))), " ", h("small", {}, share)];
   }
 
   #sure(prediction) {
     const { facts } = this.row;
-    const level = `${Math.round(100 * (this.certainty ?? 0.9))} %`;
+    const level = `${+(100 * this.certainty).toPrecision(4)} %`;
     if (prediction.interval) {
       const [low, high] = prediction.interval;
       return [`with ${level} certainty between `, h("b", {}, number(low)), " and ", h("b", {}, number(high))];
     }
     const said = [];
     if (!this.outcome.isMany && facts.threshold !== null) {
-      said.push(h("bdi", {}, shown(facts.positive, 30)), ` from ${percent(facts.threshold)} on`);
+      said.push(h("bdi", {}, shown(facts.positive, 30)), ` from a probability of ${percent(facts.threshold)} on`);
     }
     if (prediction.set) {
       if (said.length) said.push(" · ");
@@ -230,6 +236,11 @@ export class Result {
     }
     return [h("div", { class: `class-bars${this.many ? " all" : ""}` }, rows)];
   }
+}
+
+/** The coverage to begin with: nine in ten where that can be had. */
+export function usualLevel(levels) {
+  return levels.includes(0.9) ? 0.9 : levels.at(-1);
 }
 
 function named(labels, n) {

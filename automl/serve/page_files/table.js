@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { delimiterOf, parse } from "./csv.js";
 import { h } from "./dom.js";
-import { trouble } from "./result.js";
+import { trouble, usualLevel } from "./result.js";
 import { number, percent, plural, shown } from "./text.js";
 
 const LOOKED_AT = 200;
@@ -93,7 +93,7 @@ export class Table {
     const since = performance.now();
     try {
       const query = new URLSearchParams();
-      if (this.row.facts.certain && !this.row.facts.classes.length) query.set("interval", "0.9");
+      if (this.row.facts.levels.length && !this.row.facts.classes.length) query.set("interval", usualLevel(this.row.facts.levels));
       if (mode) query.set("mode", mode);
       const answer = await ask(`predict?${query}`, { body, type: "text/csv", accept: "text/csv" });
       const scores = await answer.text();
@@ -135,45 +135,48 @@ export class Table {
     }
     this.answer.replaceChildren(
       h("div", { class: "buttons" }, links),
-      ...this.#summary(names, rows),
+      ...this.#summary(names, rows, inputs, cells),
       this.#rows(names, rows, inputs, cells),
     );
   }
 
-  /** How many rows got which class, or how the values are spread. */
-  #summary(names, rows) {
+  /** How many rows got which class, or how the values are spread; how right they are if that is known. */
+  #summary(names, rows, inputs = [], cells = []) {
     const { facts } = this.row;
     const at = names.indexOf("prediction");
+    const target = inputs.indexOf(facts.target);
     if (at < 0 || rows.length < 2) return [];
-    if (facts.classes.length) {
-      const counts = new Map();
-      for (const row of rows) counts.set(row[at], (counts.get(row[at]) ?? 0) + 1);
-      const order = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 8);
-      return [h("ul", { class: "tally" }, order.map(([label, count]) =>
-        h("li", {}, h("bdi", {}, shown(label, 40)), " ", h("b", {}, count.toLocaleString("en")), ` · ${percent(count / rows.length)}`)))];
-    }
-    const values = rows.map((row) => Number(row[at])).filter(Number.isFinite).sort((a, b) => a - b);
-    const quantile = (share) => values[Math.round(share * (values.length - 1))];
-    const ends = [["lowest", 0], ["middle", 0.5], ["highest", 1]];
-    return [h("ul", { class: "tally" }, ends.map(([word, share]) => h("li", {}, `${word} `, h("b", {}, number(quantile(share))))))];
+    const found = rows.map((row) => row[at]);
+    const truth = target >= 0 && cells.length === rows.length ? cells.map((line) => line[target] ?? "") : [];
+    const items = facts.classes.length ? counted(found, truth) : spread(found.map(Number), truth);
+    return [h("ul", { class: "tally" }, items.map((parts) => h("li", {}, parts)))];
   }
 
   #rows(names, rows, inputs = [], cells = []) {
-    const given = inputs.map((name, i) => ({ name, i })).filter(({ name }) => this.row.columns.has(name));
-    const order = new Map(this.row.facts.columns.map(({ name }, i) => [name, i]));
-    const first = given.sort((a, b) => order.get(a.name) - order.get(b.name)).slice(0, 5);
+    const { columns, facts } = this.row;
+    const order = new Map(facts.columns.map(({ name }, i) => [name, i]));
+    const known = inputs.map((name, i) => ({ name, i }));
+    const target = known.filter(({ name }) => name === facts.target).slice(0, 1);
+    const given = known.filter(({ name }) => columns.has(name)).sort((a, b) => order.get(a.name) - order.get(b.name));
+    const first = [...target, ...given.slice(0, 5)];
     const lead = names.map((name, i) => ({ name, i })).slice(0, 4);
-    const head = h("tr", {}, h("th", { scope: "col" }, "row"), [...lead, ...first].map(({ name }) => h("th", { scope: "col" }, h("bdi", {}, shown(name, 24)))), h("th", { scope: "col" }, h("span", { class: "unseen" }, "look")));
+    const head = (name) => h("th", { scope: "col" }, h("bdi", {}, shown(name, 24)));
     const lines = rows.slice(0, SHOWN).map((row, k) => h(
       "tr",
       {},
-      h("td", {}, String(k + 1)),
+      h("td", {}, String(k + 1), cells[k] ? this.#why(k, inputs, cells[k]) : ""),
       lead.map(({ i }, place) => h("td", { class: place ? null : "best" }, written(row[i]))),
       first.map(({ i }) => h("td", {}, written(cells[k]?.[i] ?? ""))),
-      h("td", {}, cells[k] ? h("button", { type: "button", class: "plain", "aria-label": `Look at row ${k + 1}`, onclick: () => this.open(this.#cells(inputs, cells[k])) }, "why?") : ""),
     ));
-    const more = rows.length > SHOWN ? h("p", { class: "hint" }, `The first ${SHOWN} of ${plural(rows.length, "row")}; the file has all.`) : null;
-    return h("div", {}, h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Scores" }, h("table", {}, h("thead", {}, head), h("tbody", {}, lines))), more ?? "");
+    const more = rows.length > SHOWN ? h("p", { class: "hint" }, `The first ${SHOWN} of ${plural(rows.length, "row")}; the file has all.`) : "";
+    const top = h("tr", {}, h("th", { scope: "col" }, "row"), lead.map(({ name }) => head(name)), first.map(({ name }) => head(name)));
+    const table = h("table", {}, h("thead", {}, top), h("tbody", {}, lines));
+    return h("div", {}, h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Scores" }, table), more);
+  }
+
+  #why(k, inputs, line) {
+    const look = () => this.open(this.#cells(inputs, line));
+    return h("button", { type: "button", class: "plain", "aria-label": `Look at row ${k + 1}`, onclick: look }, "why?");
   }
 
   /** Cells of a line as the form holds them. */
@@ -186,6 +189,28 @@ export class Table {
       return [name, column?.kind === "numeric" && Number.isFinite(value) ? value : text];
     }));
   }
+}
+
+function counted(found, truth) {
+  const counts = new Map();
+  for (const label of found) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const order = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 8);
+  const items = order.map(([label, count]) =>
+    [h("bdi", {}, shown(label, 40)), " ", h("b", {}, count.toLocaleString("en")), ` · ${percent(count / found.length)}`]);
+  const known = truth.map((label, i) => [label.trim(), found[i]]).filter(([label]) => label !== "");
+  const right = known.filter(([label, predicted]) => label === predicted).length;
+  if (known.length) items.push([h("b", {}, percent(right / known.length)), " as the table says"]);
+  return items;
+}
+
+function spread(found, truth) {
+  const values = found.filter(Number.isFinite).sort((a, b) => a - b);
+  const items = [["lowest", 0], ["middle", 0.5], ["highest", 1]].map(([word, share]) =>
+    [`${word} `, h("b", {}, number(values[Math.round(share * (values.length - 1))]))]);
+  const away = truth.map((text, i) => (text.trim() === "" ? NaN : Math.abs(Number(text) - found[i]))).filter(Number.isFinite);
+  const sum = away.reduce((total, value) => total + value, 0);
+  if (away.length) items.push(["away from what the table says by ", h("b", {}, number(sum / away.length)), " on average"]);
+  return items;
 }
 
 function written(text) {

@@ -58,11 +58,6 @@ export function daysOf(text) {
   return found ? Date.parse(found[1] ? `${text}Z` : `${text}T00:00Z`) / DAY : NaN;
 }
 
-/** Parts of a text between which a line may break: after marks that join words. */
-export function parts(text) {
-  return text.match(/[^_\-./]*[_\-./]+|[^_\-./]+/g) ?? [text];
-}
-
 export function plural(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }

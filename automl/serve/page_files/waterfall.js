@@ -89,7 +89,8 @@ export class Waterfall {
       y += LINE;
     });
     drawn.push(ends(`this row${this.#share(one.margin)}`, one.margin, x, y, width));
-    const zero = low < 0 && high > 0 ? [s("line", { class: "zero", x1: x(0), x2: x(0), y1: start, y2: y })] : [];
+    // Log-odds of zero are even chances; other scores have no such place.
+    const zero = this.row.facts.logit !== null && low < 0 && high > 0 ? [s("line", { class: "zero", x1: x(0), x2: x(0), y1: start, y2: y })] : [];
     const label = `From ${number(one.base_value)} to ${number(one.margin)}: ` +
       steps.slice(0, 5).map(({ text, contribution }) => `${text.join(" ")} ${signed(contribution)}`).join(", ");
     return picture(width, y + 32, label, [...zero, ...lines, ...drawn].flat(), "fall");
