@@ -86,8 +86,8 @@ class Lane:
             started = time.perf_counter()
             outcomes = self._outcomes(jobs)
             seconds = time.perf_counter() - started
-            self._loop.call_soon_threadsafe(_deliver, outcomes)
             self._seen(len(jobs), sum(job.rows.n for job in jobs), seconds)
+            self._loop.call_soon_threadsafe(_deliver, outcomes)
             expected, wait = len(jobs), min(_LONGEST_WAIT, _WAIT_SHARE * seconds)
             if ended:
                 return
