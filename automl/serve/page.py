@@ -202,7 +202,7 @@ def _column(column: Column, share: float | None) -> dict[str, Any]:
         "levels": levels,
         "counts": list(column.counts[: len(levels)]),
         "n_levels": n_levels,
-        "hidden": bool(column.hash_key),
+        "formats": dict(column.formats),
         "usual": _usual(column, levels, whole),
     }
 

@@ -55,7 +55,7 @@ export const json = async (path, options) => (await ask(path, options)).json();
  * questions that are not overtaken by a newer answer. Questions that take long are given up.
  */
 export class Latest {
-  constructor(asked, done, failed, patience = 400) {
+  constructor(asked, done, failed, patience = 1500) {
     Object.assign(this, { asked, done, failed, patience });
     this.next = null;
     this.running = null;

@@ -70,7 +70,7 @@ function range(column, id, changed, complain) {
     outside(value) {
       const at = numberOf(value);
       if (value === null || low === null) return "";
-      if (!Number.isFinite(at)) return dates ? "not a date such as 2024-05-31" : "not a number";
+      if (!Number.isFinite(at)) return `read by the service as it stands: ${shown(value, 40)}`;
       if (at < low || at > high) {
         return `${at < low ? "below" : "above"} what the model learned from (${end(column, low)} to ${end(column, high)})`;
       }

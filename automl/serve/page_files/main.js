@@ -16,6 +16,7 @@ import { changes, swings, WhatIf } from "./whatif.js";
 const app = document.getElementById("app");
 const POINTS = 60;
 const REACH_WAIT = 250; // ms of rest before all single changes are asked for
+let here = new AbortController(); // of the page that is shown: a new one takes its place
 const TRIED = { few: 30, many: 16 }; // columns whose single changes are asked for
 
 async function begin() {
@@ -101,7 +102,9 @@ class Page {
       ...views.map(({ element }) => element),
       this.result.bar,
     );
-    addEventListener("hashchange", () => this.#turn(views));
+    here.abort();
+    here = new AbortController();
+    addEventListener("hashchange", () => this.#turn(views), { signal: here.signal });
     this.#turn(views);
     this.#restore();
     this.row.addEventListener("change", ({ detail }) => this.#changed(detail));
@@ -164,7 +167,8 @@ class Page {
     const [id, ...rest] = location.hash.slice(1).split(":");
     if (id !== "row" || !rest.length) return;
     try {
-      this.row.replace(new Map(Object.entries(JSON.parse(decodeURIComponent(rest.join(":"))))));
+      const cells = Object.entries(JSON.parse(decodeURIComponent(rest.join(":"))));
+      this.row.replace(new Map(cells.filter(([, cell]) => cell === null || ["number", "string"].includes(typeof cell))));
     } catch {
       history.replaceState(null, "", "#row"); // the address was cut or typed: the usual row is shown
     }

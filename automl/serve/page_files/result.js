@@ -50,6 +50,7 @@ export class Result {
     if (this.start === null) this.start = prediction;
     this.alert.hidden = true;
     this.element.removeAttribute("aria-busy");
+    this.element.classList.remove("is-old");
     const { outcome } = this;
     if (outcome.isClass) outcome.predicted = prediction.prediction;
     this.big.replaceChildren(...this.#headline(prediction));
@@ -70,6 +71,7 @@ export class Result {
 
   fail(error, left) {
     this.element.removeAttribute("aria-busy");
+    this.element.classList.add("is-old");
     this.alert.hidden = false;
     this.alert.replaceChildren(...trouble(error, left));
   }

@@ -1,7 +1,7 @@
 // A table to score: pasted, dropped or chosen; the scores to look at and to keep.
 
 import { ask } from "./api.js";
-import { delimiterOf, parse } from "./csv.js";
+import { asFile, delimiterOf, fromFile, parse, written as cell } from "./csv.js";
 import { h } from "./dom.js";
 import { trouble, usualLevel } from "./result.js";
 import { number, percent, plural, shown } from "./text.js";
@@ -68,7 +68,7 @@ export class Table {
     const names = Object.keys(record);
     this.large = null;
     this.name = "example";
-    this.box.value = `${names.map(cell).join(",")}\n${names.map((name) => cell(record[name] ?? "")).join(",")}\n`;
+    this.box.value = `${names.map(cell).join(",")}\n${names.map((name) => cell(asFile(this.row.columns.get(name), record[name]))).join(",")}\n`;
     this.box.focus();
   }
 
@@ -181,13 +181,8 @@ export class Table {
 
   /** Cells of a line as the form holds them. */
   #cells(names, line) {
-    return new Map(names.map((name, i) => {
-      const column = this.row.columns.get(name);
-      const text = (line[i] ?? "").trim();
-      if (text === "") return [name, null];
-      const value = Number(text);
-      return [name, column?.kind === "numeric" && Number.isFinite(value) ? value : text];
-    }));
+    const known = names.map((name, i) => [this.row.columns.get(name), line[i] ?? ""]).filter(([column]) => column);
+    return new Map(known.map(([column, text]) => [column.name, fromFile(column, text)]));
   }
 }
 
@@ -217,10 +212,4 @@ function written(text) {
   if (text === "" || text === undefined) return h("span", { class: "soft" }, "–");
   const value = Number(text);
   return /\d\.\d{5,}/.test(text) && Number.isFinite(value) ? number(value) : h("bdi", {}, shown(text, 28));
-}
-
-/** A cell of a CSV file. */
-function cell(value) {
-  const text = String(value);
-  return /[",\n\r;\t|]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
