@@ -142,6 +142,12 @@ def test_a_pointer_on_the_curve_moves_the_field(opened: Browser) -> None:
         opened.until("document.querySelectorAll('.curve .level-bar').length === 6")
         click(opened, ".curve .level-bar:nth-child(3)")
         opened.until("document.querySelector('.kind-categorical select').value === '2'")
+        # So is the smallest change that gives another class.
+        opened.until(f"{SETTLED} && document.querySelector('.turns:not(.is-stale) .chip')")
+        assert text(opened, ".big").startswith("yes")
+        assert "no" in text(opened, ".turns .chip")
+        click(opened, ".turns .chip")
+        opened.until("document.querySelector('.big').innerText.startsWith('no')")
         assert complaints(opened, address) == []
 
 

@@ -30,7 +30,13 @@ export async function ask(path, { body, type = "application/json", accept, signa
   const method = body === undefined ? "GET" : "POST";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: text, signal, credentials: "same-origin" });
+    answer = await fetch(path, {
+      method,
+      headers,
+      body: text,
+      signal,
+      credentials: "same-origin",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal(0, {

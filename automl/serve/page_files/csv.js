@@ -7,7 +7,9 @@ export function delimiterOf(text) {
   const lines = text.slice(0, 20_000).split(/\r?\n/).filter(Boolean).slice(0, 10);
   const counts = MARKS.map((mark) => {
     const found = lines.map((line) => line.replace(/"[^"]*"/g, "").split(mark).length - 1);
-    return found.length && found.every((count) => count === found[0]) ? 10 * found[0] : found[0] ?? 0;
+    return found.length && found.every((count) => count === found[0])
+      ? 10 * found[0]
+      : (found[0] ?? 0);
   });
   const best = Math.max(...counts, 0);
   return best > 0 ? MARKS[counts.indexOf(best)] : ",";
@@ -55,7 +57,7 @@ export function written(value) {
 /** A cell of the form as the files of a column have it. */
 export function asFile(column, value) {
   const decimal = column.formats.decimal ?? ".";
-  return typeof value === "number" ? String(value).replace(".", decimal) : value ?? "";
+  return typeof value === "number" ? String(value).replace(".", decimal) : (value ?? "");
 }
 
 /** The text of a file as the form holds it: numbers and ISO dates where they can be read. */
@@ -66,7 +68,7 @@ export function fromFile(column, text) {
     const value = numberOf(column.formats, cell);
     return Number.isFinite(value) ? value : cell;
   }
-  return column.kind === "datetime" ? isoOf(column.formats.formats ?? [], cell) ?? cell : cell;
+  return column.kind === "datetime" ? (isoOf(column.formats.formats ?? [], cell) ?? cell) : cell;
 }
 
 function numberOf({ decimal = ".", thousands = "", prefixes = [], suffixes = [] }, text) {
@@ -76,16 +78,25 @@ function numberOf({ decimal = ".", thousands = "", prefixes = [], suffixes = [] 
   return Number(left.replaceAll(/\s/g, "").replace(decimal, "."));
 }
 
-const DIGITS = { Y: "\\d{4}", m: "\\d{1,2}", d: "\\d{1,2}", H: "\\d{1,2}", M: "\\d{2}", S: "\\d{2}" };
+const DIGITS = {
+  Y: "\\d{4}",
+  m: "\\d{1,2}",
+  d: "\\d{1,2}",
+  H: "\\d{1,2}",
+  M: "\\d{2}",
+  S: "\\d{2}",
+};
 
 /** The date by the first format of digits that fits; undefined if none does. */
 function isoOf(formats, text) {
   for (const format of formats) {
     const parts = [];
-    const shape = format.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/%([YmdHMS])/g, (_, part) => {
-      parts.push(part);
-      return `(${DIGITS[part]})`;
-    });
+    const shape = format
+      .replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+      .replace(/%([YmdHMS])/g, (_, part) => {
+        parts.push(part);
+        return `(${DIGITS[part]})`;
+      });
     const match = new RegExp(`^${shape}$`).exec(text);
     if (!match || !["Y", "m", "d"].every((part) => parts.includes(part))) continue;
     const at = (part) => (match[parts.indexOf(part) + 1] ?? "00").padStart(2, "0");
