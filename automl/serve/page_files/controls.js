@@ -69,6 +69,7 @@ function range(column, id, changed, complain) {
     heat,
     show(value) {
       const at = numberOf(value);
+      if (box.validity.badInput) return dates ? "This is no date." : "This is no number.";
       if (value === null) box.value = "";
       else if (document.activeElement !== box) box.value = dates ? forBox(box, value) : value;
       slider.value = value === null || !Number.isFinite(at) ? (low + high) / 2 : at;
@@ -77,6 +78,7 @@ function range(column, id, changed, complain) {
     },
     outside(value) {
       const at = numberOf(value);
+      if (box.validity.badInput) return dates ? "This is no date." : "This is no number.";
       if (value === null || low === null) return "";
       if (!Number.isFinite(at)) return `read by the service as it stands: ${shown(value, 40)}`;
       if (at < low || at > high) {
