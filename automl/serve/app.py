@@ -173,6 +173,8 @@ class App:
         if rest in _POSTED:
             _only(method, "POST")
             return await self._posted(request, send, model, rest, headers)
+        if rest in _FACTS or (name is None and rest in _ROOT):
+            _only(method, "GET")
         answer = self._shown(request.path, name, rest) or self._fact(model, rest)
         if answer is None and name is None:
             answer = self._of_service(rest)

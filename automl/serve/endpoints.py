@@ -127,6 +127,8 @@ def _curve_of(value: Any) -> tuple[Any, str, int]:
         raise broken_contract([Violation(None, None, message)])
     unknown = sorted(value.keys() - {"record", "column", "points"})
     points = value.get("points", 50)
+    if isinstance(points, float) and points.is_integer():  # 50.0 is a whole number in JSON
+        points = int(points)
     if unknown:
         message = f"the body has the unknown key {unknown[0][:200]!r}"
     elif not isinstance(value["column"], str):
@@ -159,6 +161,13 @@ def curve_cells(column: Column, points: int) -> list[Any]:
             hint="Ask for a column of numbers, dates or categories.",
         )
     return list(levels)
+
+
+def curved(column: Column) -> bool:
+    """Whether the column has a range, or levels that may be told."""
+    if column.kind in (Kind.NUMERIC, Kind.DATETIME):
+        return column.minimum is not None and column.maximum is not None
+    return bool(shown_levels(column))
 
 
 async def _rows_of(service: Service, body: bytes, kind: str, model: Model, mode: str) -> Rows:
