@@ -53,7 +53,11 @@ COLUMNS = (
 
 @dataclass
 class Made:
-    """A model of these columns. wait: seconds before it predicts.  seen: what it was asked."""
+    """A model of these columns.
+
+    wait: seconds before it predicts one row.  model: the id of its bundle.  seen: what it was
+    asked for.
+    """
 
     columns: Sequence[Column] = COLUMNS
     classes: tuple[str, ...] = ("no", "yes")
@@ -61,6 +65,7 @@ class Made:
     card: str = "# Model card: bought\n\n- Task: binary\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n"
     token: bool = False
     wait: float = 0.0
+    model: str | None = None
     seen: list[str] = field(default_factory=list)
 
     @property
@@ -182,7 +187,8 @@ class Made:
         if len(records) == 1:
             time.sleep(self.wait)
         told = [self.predicted(record) for record in records]
-        return 200, "application/json", json.dumps({"predictions": told, "warnings": []})
+        found = {"model": self.model, "predictions": told, "warnings": []}
+        return 200, "application/json", json.dumps(found)
 
 
 def _refusal(row: int, column: str, message: str) -> str:

@@ -29,7 +29,14 @@ function range(column, id, changed, complain) {
   const dates = column.kind === "datetime";
   const box = dates
     ? h("input", { id, type: column.whole ? "date" : "datetime-local", class: "box" })
-    : h("input", { id, type: "number", step: "any", inputmode: "decimal", class: "box" });
+    : h("input", {
+        id,
+        type: "number",
+        step: "any",
+        inputmode: "decimal",
+        class: "box",
+        placeholder: "missing",
+      });
   const { minimum: low, maximum: high } = column;
   const known = low !== null && high !== null && high > low;
   const step = known ? stepOf(column) : 1;

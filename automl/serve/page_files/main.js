@@ -289,7 +289,7 @@ class Page {
     const record = this.row.record();
     this.record = record;
     this.whatIf.old(true);
-    this.result.element.setAttribute("aria-busy", "true");
+    this.result.busy(true);
     this.predict.soon(record);
     this.explain.soon(record);
     this.curve.soon({ record, column: this.whatIf.column }, 60);
@@ -300,6 +300,7 @@ class Page {
   #predicted(answer, record) {
     const [prediction] = answer.predictions;
     this.answered = record;
+    if (record === this.record) this.result.busy(false);
     if (answer.model !== undefined && answer.model !== this.facts.id) this.result.replaced();
     const focus = this.outcome.focus;
     this.result.certainty = this.certainty;
