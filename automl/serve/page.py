@@ -114,9 +114,7 @@ def facts(
     name, names: of this model and of all that are served.  explained: what the bundle holds in
     `explanations/global.json`, None if it was written without.
     """
-    shares = {
-        str(one["column"]): float(one["share"]) for one in (explained or {}).get("columns", [])
-    }
+    shares = _shares(explained)
     columns = predictor.schema.columns
     used = [_column(columns[i], shares.get(columns[i].name)) for i in predictor.schema.used]
     used.sort(key=lambda one: -(one["share"] or 0.0))
@@ -140,6 +138,17 @@ def facts(
         "unused": [[one.name, str(one.drop), one.reason] for one in unused[:_UNUSED]],
         "more_unused": max(len(unused) - _UNUSED, 0),
     }
+
+
+def _shares(explained: object) -> dict[str, float]:
+    """Share of the importance by column; a bundle may hold anything there."""
+    told = explained.get("columns") if isinstance(explained, Mapping) else None
+    found = {}
+    for one in told if isinstance(told, list) else ():
+        share = one.get("share") if isinstance(one, Mapping) else None
+        if isinstance(share, int | float) and 0 <= share <= 1:
+            found[str(one.get("column"))] = float(share)
+    return found
 
 
 def _threshold(predictor: Predictor) -> float | None:

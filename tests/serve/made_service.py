@@ -74,7 +74,7 @@ class Made:
             return Task.REGRESSION
         return Task.BINARY if len(self.classes) == 2 else Task.MULTICLASS
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, explained: Any = ()) -> dict[str, Any]:
         kind = {Task.BINARY: "logit", Task.MULTICLASS: "softmax", Task.REGRESSION: "identity"}
         predictor = Predictor(
             task=self.task,
@@ -90,7 +90,8 @@ class Made:
         )
         used = [column.name for column in self.columns if column.used]
         told = [{"column": name, "share": 0.5**i} for i, name in enumerate(used, 1)]
-        return page.facts(predictor, "made", ["made"], {"columns": told})
+        known = {"columns": told} if explained == () else explained
+        return page.facts(predictor, "made", ["made"], known)
 
     def contributions(self, record: Mapping[str, Any], k: int) -> list[dict[str, Any]]:
         found = []

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from made_service import COLUMNS, Made, levels, number
 from automl.data.schema import Column, Kind
 from automl.serve import page
 
+NAN = float("nan")
 LONG = tuple(f"{i:05d}" + "x" * 10_000 for i in range(20))
 
 
@@ -79,6 +81,16 @@ def test_the_form_has_the_strongest_column_first_and_the_usual_cells() -> None:
 )
 def test_the_usual_cell_is_one_that_rows_have(column: Column, usual: float | str | None) -> None:
     assert Made(columns=(column,)).facts()["columns"][0]["usual"] == usual
+
+
+@pytest.mark.parametrize(
+    "explained",
+    [None, {}, {"columns": 3}, {"columns": [1, {"share": "x"}, {"column": "age", "share": NAN}]}],
+)
+def test_importances_that_are_none_are_left_out(explained: Any) -> None:
+    found = Made().facts(explained)["columns"]
+    assert [one["share"] for one in found] == [None] * 5
+    assert found[0]["name"] == "age"
 
 
 def test_many_long_or_hidden_levels_do_not_fill_the_page() -> None:
