@@ -107,3 +107,23 @@ def test_many_long_or_hidden_levels_do_not_fill_the_page() -> None:
 def test_every_column_that_the_model_uses_is_a_field() -> None:
     names = {column.name for column in COLUMNS if column.used}
     assert {one["name"] for one in Made().facts()["columns"]} == names
+
+
+@pytest.mark.parametrize(
+    ("column", "whole"),
+    [
+        (number("n", 0, 40), True),
+        (number("n", 0, 1), False),
+        (number("n", 0.5, 40), False),
+        (number("n", 0, 30_001), True),
+        (
+            Column("d", Kind.DATETIME, "text", "", minimum=1, maximum=9, bins=(1.0, 3.35, 9.0)),
+            True,
+        ),
+        (Column("d", Kind.DATETIME, "text", "", minimum=1, maximum=9.25, bins=(1.0, 9.25)), False),
+    ],
+)
+def test_whole_numbers_and_days_are_stepped_through_as_such(
+    column: Column, *, whole: bool
+) -> None:
+    assert Made(columns=(column,)).facts()["columns"][0]["whole"] is whole

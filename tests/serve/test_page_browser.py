@@ -281,7 +281,7 @@ def test_another_bundle_is_told(opened: Browser) -> None:
         put(opened, ".track input", 80)
         opened.until("document.querySelector('.result .alert button')")
         made.model = None
-        click(opened, ".result .alert button")
+        opened.leaving("document.querySelector('.result .alert button').click()")
         opened.until(
             "document.querySelector('.result .alert')?.hidden && location.hash.includes('80')"
         )
