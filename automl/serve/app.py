@@ -132,8 +132,7 @@ class App:
         if answer is None:
             return 200
         answer.headers = {**headers, **answer.headers}
-        async with asyncio.timeout(self._service.limits.timeout):
-            await send_answer(send, answer, request)
+        await send_answer(send, answer, request)  # who does not read it is cut off: `server`
         return answer.status
 
     def _refused(self, error: Exception, request: Request) -> Answer:
