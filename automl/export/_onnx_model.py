@@ -73,8 +73,8 @@ def _margin(graph: Graph, program: Program, columns: Mapping[int, str], nothing:
                 linear.add(model, weight)
                 continue
             key = (model.columns, model.narrow)
-            trees = Weighted(model.trees, weight, model.below, model.set_is_left)
-            alike.setdefault(key, []).append(trees)
+            booster = Weighted(model.trees, weight, model.below, model.set_is_left)
+            alike.setdefault(key, []).append(booster)
     parts = []
     for (features, narrow), trees in alike.items():
         base += constants(trees, k)
