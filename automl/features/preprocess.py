@@ -83,18 +83,14 @@ class Preprocessor:
         return tuple(feature for each in self.transformers for feature in each.features)
 
     @classmethod
-    def fit(
-        cls, parsed: ParsedTable, schema: Schema, *, terms: bool = True
-    ) -> tuple[Preprocessor, Matrix]:
+    def fit(cls, parsed: ParsedTable, schema: Schema) -> tuple[Preprocessor, Matrix]:
         """The preprocessor and the training matrix.
-
-        terms: whether texts are taken apart into terms, or known only where they repeat.
 
         Features that are empty or constant in training are left out. The matrix is float32 if
         that holds every value exactly, or if the table is large and nothing that a tree could
         tell apart is lost by it; else float64. Raises DataError if no feature is left.
         """
-        candidates = _candidates(parsed, schema, terms=terms)
+        candidates = _candidates(parsed, schema)
         large = parsed.n_rows * sum(len(each.features) for each in candidates) > LARGE_CELLS
         transformers, columns = _made(candidates, parsed, rounded=large)
         if large and any(column.dtype != np.float32 for column in columns):
@@ -172,10 +168,9 @@ def _rounded(values: Floats) -> FloatArray:
     return values.astype(np.float32) if harmless else values
 
 
-def _candidates(parsed: ParsedTable, schema: Schema, *, terms: bool) -> list[Transformer]:
+def _candidates(parsed: ParsedTable, schema: Schema) -> list[Transformer]:
     """A transformer for each used column, codes of repeated texts, differences of datetimes."""
-    whole = [i for i in schema.used if terms or schema.columns[i].kind is not Kind.TEXT]
-    fitted = [_FITTERS[schema.columns[i].kind](parsed, schema, i) for i in whole]
+    fitted = [_FITTERS[schema.columns[i].kind](parsed, schema, i) for i in schema.used]
     texts = [i for i in schema.used if schema.columns[i].kind is Kind.TEXT]
     repeats = [RepeatedTexts.fit(parsed, schema, i) for i in texts]
     fitted += [each for each in repeats if each is not None]

@@ -232,7 +232,7 @@ def _made_ready(
     engines = _able(_engines(config), goal)
     preprocessor, data, folds = _prepare(table, goal, config, executor)
     if config.portable:
-        tell_portable(table.schema, preprocessor, engines, ledger)
+        tell_portable(preprocessor, engines, ledger)
     table = table.only_sampled(folds.splits, config.seed)
     give_back_memory()
     if earlier is None:
@@ -371,7 +371,7 @@ def _prepare(
     table: TrainingTable, goal: Goal, config: FitConfig, executor: Executor
 ) -> tuple[Preprocessor, RunData, Folds]:
     """The matrix, the folds, and what the workers share."""
-    preprocessor, matrix = Preprocessor.fit(table.parsed, table.schema, terms=not config.portable)
+    preprocessor, matrix = Preprocessor.fit(table.parsed, table.schema)
     target = table.target
     folds = split_rows(
         table,

@@ -6,7 +6,6 @@ from typing import Final
 
 from automl import plugins
 from automl.config import FitConfig
-from automl.data.schema import Kind, Schema
 from automl.engines.base import Choice, Space
 from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
@@ -36,21 +35,12 @@ def portable_space(engine: str, space: Space) -> Space:
     return space
 
 
-def tell_portable(
-    schema: Schema, preprocessor: Preprocessor, engines: tuple[str, ...], ledger: Ledger
-) -> None:
+def tell_portable(preprocessor: Preprocessor, engines: tuple[str, ...], ledger: Ledger) -> None:
     """Say before the race what the model goes without."""
     ledger.add(_TOPIC, "the model can be exported as onnx and as python", "--portable")
     if "catboost" in engines and any(feature.n_levels for feature in preprocessor.features):
-        ledger.add(_TOPIC, "catboost counts rows by single categories, never by crossed ones")
-    made = {origin for feature in preprocessor.features for origin in feature.origins}
-    for i in schema.used:
-        column = schema.columns[i]
-        if column.kind is Kind.TEXT:
-            how = "by its frequent texts only" if i in made else "not at all: none is frequent"
-            ledger.add(
-                _TOPIC,
-                f"the text column {column.name!r} counts {how}",
-                "an ONNX model cannot take texts apart",
-                warning=True,
-            )
+        ledger.add(
+            _TOPIC,
+            "catboost counts the rows of single categories, not of crossed ones",
+            "a table of crossed levels can be too large",
+        )
