@@ -32,19 +32,15 @@ class Weighted:
     set_is_left: bool
 
 
-def ensemble(graph: Graph, features: str, boosters: list[Weighted], n_outputs: int) -> str | None:
-    """(rows, k) sum of the trees' weighted leaves; None if no tree has a split.
+def ensemble(graph: Graph, features: str, boosters: list[Weighted], n_outputs: int) -> str:
+    """(rows, k) sum of the trees' weighted leaves, of those trees that have a split.
 
     features: (rows, p) float64; where `below`, of values that float32 holds. Everything is
     compared in float64, in which the thresholds of all libraries are exact.
     """
     parts = [_Nodes.of(each) for each in boosters]
-    parts = [part for part in parts if len(part.root)]
-    if not parts:
-        return None
     nodes = _Nodes.joined(parts)
     order, is_leaf = nodes.children()
-    members = np.concatenate([part.members for part in parts])
     return graph.op(
         "TreeEnsemble",
         features,
@@ -62,7 +58,7 @@ def ensemble(graph: Graph, features: str, boosters: list[Weighted], n_outputs: i
         nodes_missing_value_tracks_true=nodes.nan_true.astype(np.int64).tolist(),
         leaf_targetids=nodes.output.tolist(),
         leaf_weights=nodes.leaf,
-        **({"membership_values": members} if len(members) else {}),
+        **({"membership_values": nodes.members} if len(nodes.members) else {}),
     )
 
 
