@@ -127,6 +127,10 @@ class FitConfig:
         None, PATH, _OUTPUT, "Keep temporary files in this folder", metavar="FOLDER"
     )
 
+    mlflow: str | None = _option(
+        None, TEXT, _OUTPUT, "Log the run and its model to this MLflow server", metavar="URI"
+    )
+
     column: Mapping[str, str] = _option(
         {},
         pairs(f"column=kind with a kind of {', '.join(COLUMN_KINDS)}", choice(*COLUMN_KINDS).read),

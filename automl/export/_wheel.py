@@ -26,18 +26,13 @@ def write_wheel(folder: Path) -> Path:
     info = _info(installed)
     record = "".join(f"{name},{_digest(data)},{len(data)}\n" for name, data in files.items())
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    path = folder / wheel_name()
+    path = folder / f"{PROJECT}-{installed.version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "x") as wheel:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, _MOMENT)
             entry.external_attr = 0o644 << 16
             wheel.writestr(entry, data, zipfile.ZIP_DEFLATED)
     return path
-
-
-def wheel_name() -> str:
-    """The name of the file that `write_wheel` writes."""
-    return f"{PROJECT}-{distribution(PROJECT).version}-py3-none-any.whl"
 
 
 def _sources() -> dict[str, bytes]:

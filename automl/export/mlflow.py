@@ -14,14 +14,14 @@ import pandas as pd
 from automl.errors import ConfigError
 from automl.export._carried import carried_bundle
 from automl.export._pins import pinned
-from automl.export._wheel import wheel_name, write_wheel
+from automl.export._wheel import write_wheel
 from automl.export.base import ExportFormat, ExportOptions, Scores
 from automl.export.rows import typical_rows
 from automl.model.predictor import Predictor
 
 # A module of this project, which the model's environment has from its wheel.
 LOADER: Final = "automl.workflows.pyfunc"
-WHEELS: Final = "wheels"
+_WHEELS: Final = "wheels"
 _EXAMPLES: Final = 3
 _LEVELS: Final = 50  # of a column that the description of the model names
 _NOTE: Final = (
@@ -32,43 +32,41 @@ _NOTE: Final = (
 
 def write(predictor: Predictor, folder: Path, options: ExportOptions) -> list[str]:
     """Write the model folder with MLflow's own writer."""
-    save(predictor, folder, options.bundle)
+    with parts(predictor, options.bundle) as given, quiet():
+        mlflow_pyfunc().save_model(path=str(folder), **given)
     return [_NOTE]
 
 
-def save(predictor: Predictor, folder: Path, bundle: Path) -> None:
-    """Save the model of `bundle` into `folder`, which is empty or not there.
+@contextmanager
+def parts(predictor: Predictor, bundle: Path) -> Iterator[dict[str, Any]]:
+    """What `mlflow.pyfunc.save_model` and `log_model` take, lying ready in a temporary folder.
 
-    Raises ConfigError without mlflow-skinny.
+    MLflow installs requirements from within the model's folder, where it puts code under `code`:
+    so the path of the wheel is relative to that.  Raises ConfigError without mlflow-skinny.
     """
-    pyfunc = _pyfunc()
-    with carried_bundle(bundle) as data, _quiet():
-        pyfunc.save_model(
-            path=str(folder),
-            loader_module=LOADER,
-            data_path=str(data),
-            signature=signature(predictor),
-            input_example=typical_rows(predictor, _EXAMPLES),
-            pip_requirements=requirements(),
-            metadata=description(predictor),
-        )
-    wheels = folder / WHEELS
-    wheels.mkdir()
-    write_wheel(wheels)
-
-
-def requirements() -> list[str]:
-    """What the model's environment has: this wheel, MLflow, and all that both need, pinned.
-
-    The path of the wheel is relative to the folder of the model, where MLflow installs from.
-    """
-    return [f"{WHEELS}/{wheel_name()}", *pinned(also=["mlflow-skinny"])]
+    mlflow_pyfunc()
+    with carried_bundle(bundle) as data:
+        wheels = data.with_name(_WHEELS)
+        wheels.mkdir()
+        wheel = write_wheel(wheels)
+        yield {
+            "loader_module": LOADER,
+            "data_path": str(data),
+            "code_paths": [str(wheels)],
+            "signature": signature(predictor),
+            "input_example": typical_rows(predictor, _EXAMPLES),
+            "pip_requirements": [
+                f"code/{_WHEELS}/{wheel.name}",
+                *pinned(also=["mlflow-skinny"]),
+            ],
+            "metadata": description(predictor),
+        }
 
 
 def score(folder: Path, frame: pd.DataFrame) -> Scores:
     """The scores of `mlflow.pyfunc.load_model`."""
-    with _quiet():
-        model = _pyfunc().load_model(str(folder))
+    with quiet():
+        model = mlflow_pyfunc().load_model(str(folder))
     names = model.metadata.get_input_schema().input_names()
     answer = model.predict(frame[names])
     metadata = model.metadata.metadata
@@ -127,7 +125,7 @@ def _number_columns(predictor: Predictor) -> list[str]:
     return [predictor.value_name]
 
 
-def _pyfunc() -> Any:
+def mlflow_pyfunc() -> Any:
     """MLflow's writer and reader of Python models."""
     try:
         import mlflow.pyfunc
@@ -139,7 +137,7 @@ def _pyfunc() -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without MLflow's own talk, which is about environments that nobody asked for."""
     log = logging.getLogger("mlflow")
     before = log.level

@@ -37,7 +37,7 @@ def drawn_rows(predictor: Predictor, n_rows: int, seed: int = 0) -> pd.DataFrame
         column = predictor.schema.columns[i]
         draw = _drawer(column, _words(predictor, i))
         kinds = generator.random(n_rows)
-        kinds[:2] = [0.0, _MISSING]
+        kinds[:2] = [0.0, _MISSING][:n_rows]
         drawn = [
             None if kind < _MISSING else draw(generator, kind < _MISSING + _STRANGE)
             for kind in kinds

@@ -54,7 +54,7 @@ class Cells:
         if present and all(_is_number(value) for value in present):
             return cls._typed("number", values, gone, _float)
         if present and all(isinstance(value, datetime.date) for value in present):
-            return cls._typed("datetime", values, gone, _days)
+            return cls._typed("datetime", values, gone, _since)
         known: dict[str, int] = {}
         codes = []
         for value, lost in zip(values, gone, strict=True):
@@ -95,7 +95,7 @@ def _float(value: Any) -> float:
         return math.inf
 
 
-def _days(value: datetime.date) -> float:
+def _since(value: datetime.date) -> float:
     if not isinstance(value, datetime.datetime):
         return float(value.toordinal() - _EPOCH)
     stamp = value.replace(tzinfo=None) - (value.utcoffset() or datetime.timedelta())

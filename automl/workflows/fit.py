@@ -44,6 +44,7 @@ from automl.workflows.resume import Earlier, Interrupted, digest_of
 from automl.workflows.source import Source
 from automl.workflows.student import check_distil
 from automl.workflows.target_scale import on_log_scale, settle_scale
+from automl.workflows.tracking import check_tracking, tracked
 from automl.workflows.training_table import TrainingTable, load_training_table
 from automl.workflows.validation import inner_stop, split_rows, tell_folds
 
@@ -141,6 +142,14 @@ def _table(earlier: Earlier, data: Any) -> Any:
 
 
 def _fit(
+    source: Source, budget: Budget, progress: Progress | None, *, in_process: bool
+) -> FitResult:
+    check_tracking(source.config.mlflow)
+    result = _trained(source, budget, progress, in_process=in_process)
+    return tracked(result, source.config, budget, progress or Silent())
+
+
+def _trained(
     source: Source, budget: Budget, progress: Progress | None, *, in_process: bool
 ) -> FitResult:
     config, earlier = source.config, source.earlier

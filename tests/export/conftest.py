@@ -24,7 +24,10 @@ OBJECTIVES = {
     Task.MULTICLASS: (Objective.SOFTMAX, Link("softmax", 0.9), ("a", "b", "c")),
     Task.REGRESSION: (Objective.SQUARED, Link("log1p", shifts=(0.1,)), ()),
 }
-_WORDS = "red blue green small large old new cheap fancy broken fresh hot cold dry wet".split()
+_WORDS = (
+    *("red", "blue", "green", "small", "large", "old", "new", "cheap"),
+    *("fancy", "broken", "fresh", "hot", "cold", "dry", "wet"),
+)
 KINDS = {"title": "text"}
 
 Make = Callable[..., Predictor]
@@ -97,7 +100,7 @@ def make() -> Make:
     ) -> Predictor:
         key = (task, engine, recipe, tuple(sorted((params or {}).items())), tuple(facts.items()))
         if key not in known:
-            known[key] = _made(task, engine, recipe, dict(params or {}), facts)
+            known[key] = _made(task, engine, recipe, dict(params or {}), dict(facts))
         return known[key]
 
     return made
@@ -107,8 +110,10 @@ def _made(
     task: Task, name: str, recipe_name: str, params: dict[str, Any], facts: dict[str, Any]
 ) -> Predictor:
     cells, score = table(0)
+    cells = cells.drop(columns=list(facts.pop("without", ())))
     objective, link, classes = OBJECTIVES[task]
-    schema, parsed = infer_schema(cells, kinds=KINDS)
+    kinds = {name: kind for name, kind in KINDS.items() if name in cells}
+    schema, parsed = infer_schema(cells, kinds=kinds)
     preprocessor, matrix = Preprocessor.fit(parsed, schema)
     y = score - score.min()
     if classes:

@@ -1,4 +1,4 @@
-"""The scoring program says what the predictor does, for every engine, recipe and kind of column."""
+"""The scoring program says what the predictor does: engines, recipes, kinds of columns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from automl.data.infer import infer_schema
+from automl.engines.base import FitSetup
+from automl.engines.lightgbm import ENGINE
 from automl.errors import ConfigError
 from automl.export import program_catboost, python
 from automl.export.base import ExportOptions
@@ -21,7 +23,7 @@ from automl.features.recipes.combined import Combined
 from automl.features.recipes.selected import Selected
 from automl.model.link import Link
 from automl.model.predictor import FoldBooster, Predictor
-from automl.task import Task
+from automl.task import Objective, Task
 
 MODELS = [
     (Task.BINARY, "catboost", "plain", {"max_ctr_complexity": 4, "rsm": 0.5}),
@@ -122,10 +124,6 @@ def test_hashed_and_repeated_texts(make, tmp_path):
     preprocessor, matrix = Preprocessor.fit(parsed, schema)
     assert "repeats" in {each.kind for each in preprocessor.transformers}
     model = make(Task.BINARY, "lightgbm", "plain")
-    from automl.engines.base import FitSetup
-    from automl.engines.lightgbm import ENGINE
-    from automl.task import Objective
-
     y = (parsed.values[0] % 2 == 0).astype(float)
     setup = FitSetup(Task.BINARY, Objective.LOGISTIC, n_classes=2, max_trees=20, patience=0)
     booster = ENGINE.fit(
