@@ -37,6 +37,7 @@ from automl.workflows.finish import Finish
 from automl.workflows.memory import MemoryPlan, within_memory
 from automl.workflows.output import RunFolder
 from automl.workflows.plan import Plan
+from automl.workflows.portable import portable_engines, tell_portable
 from automl.workflows.replay import Replayed
 from automl.workflows.result import FitResult
 from automl.workflows.resume import Earlier, Interrupted, digest_of
@@ -239,6 +240,8 @@ def _made_ready(
     goal = _goal(table, config, ledger)
     engines = _able(_engines(config), goal)
     preprocessor, data, folds = _prepare(table, goal, config, executor)
+    if config.portable:
+        tell_portable(preprocessor, engines, ledger)
     table = table.only_sampled(folds.splits, config.seed)
     give_back_memory()
     if earlier is None:
@@ -284,6 +287,8 @@ def _engines(config: FitConfig) -> tuple[str, ...]:
     known = plugins.names("automl.engines")
     for name in config.engines:
         plugins.load("automl.engines", name, "ENGINE")
+    if config.portable:
+        known = portable_engines(config)
     return tuple(name for name in known if not config.engines or name in config.engines)
 
 
