@@ -59,7 +59,8 @@ _LOOK = r"""
   const over = (top, below) => { const a = top[3] / 255;
     return [0, 1, 2].map((k) => a * top[k] + (1 - a) * below[k]).concat(255); };
   const drawn = (e) => { const s = getComputedStyle(e); const svg = e.namespaceURI.endsWith("svg");
-    const c = colour(svg && e.tagName !== "svg" ? (s.fill === "none" ? "transparent" : s.fill) : s.backgroundColor);
+    const fill = s.fill === "none" ? "transparent" : s.fill;
+    const c = colour(svg && e.tagName !== "svg" ? fill : s.backgroundColor);
     c[3] *= parseFloat(s.opacity) * (svg ? parseFloat(s.fillOpacity) : 1); return c; };
   const below = (e, x, y) => { const list = document.elementsFromPoint(x, y);
     const from = list.indexOf(e); let c = colour(getComputedStyle(document.body).backgroundColor);
@@ -79,7 +80,7 @@ _LOOK = r"""
     const ink = colour(svg ? style.fill : style.color); ink[3] *= parseFloat(style.opacity);
     const a = light(over(ink, back)), b = light(back);
     const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    if (ratio < 3.9) wrong.pale.push(said(e) + " " + ratio.toFixed(1));
+    if (ratio < 4.2) wrong.pale.push(said(e) + " " + ratio.toFixed(1));
     if (!svg && parseFloat(style.fontSize) < 10) wrong.small.push(said(e) + " " + style.fontSize);
     const clips = ["hidden", "clip"].includes(style.overflowX);
     if (clips && style.textOverflow !== "ellipsis" && e.scrollWidth > e.clientWidth + 1)
@@ -148,7 +149,8 @@ def main(arguments: list[str]) -> int:
                 first = first_screen(page, path, view)
                 wrong = faults(page, path, view)
                 bad |= bool(wrong)
-                print(json.dumps({"page": name, "view": view, "first": first, "wrong": wrong}))
+                said = {"page": name, "view": view, "first": first, "wrong": wrong}
+                sys.stdout.write(json.dumps(said) + "\n")
                 if chosen.pictures is not None:
                     chosen.pictures.mkdir(parents=True, exist_ok=True)
                     page.open(path, **VIEWS[view])

@@ -10,7 +10,21 @@ from automl.data.sources._text_cells import to_numbers
 PLAIN = ("0", "-0", "12", "-7", "9007199254740993")
 FRACTIONS = ("0.5", "-.5", "1.", "1e5", "1E+5", "0e5", "1.e5", "1e-400")
 OTHERS = ("+1", "00", "007", "-01", "00.5", "0x10", "0X1f", "-0x10", "1_0", "1d5", " 1", "1 ")
-OTHERS += ("--1", "1e", "-", "", "inf", "-Infinity", "nan", "1,5", "1e400", "９", "1\n", ".", ".e5")
+OTHERS += (
+    "--1",
+    "1e",
+    "-",
+    "",
+    "inf",
+    "-Infinity",
+    "nan",
+    "1,5",
+    "1e400",
+    "９",
+    "1\n",
+    ".",
+    ".e5",
+)
 
 
 def behind_many(*cells: str) -> pa.ChunkedArray:

@@ -61,7 +61,8 @@ def say_cells(console: Console, cells: Tally) -> None:
         console.say(f"Read as: {'; '.join(cells.notes)}")
     if cells.n_bad:
         first = ", ".join(
-            f"row {cell.row} column {_cut(cell.column)!r}: {_cut(cell.value)!r}" for cell in cells.bad
+            f"row {cell.row} column {_cut(cell.column)!r}: {_cut(cell.value)!r}"
+            for cell in cells.bad
         )
         noun = "cell does not have its" if cells.n_bad == 1 else "cells do not have their"
         dots = ", …" if cells.n_bad > len(cells.bad) else ""

@@ -26,7 +26,8 @@ STYLE = """
 .score .value small { font-size: 1rem; font-weight: 500; color: var(--soft); letter-spacing: 0; }
 .score p { margin: 0; }
 .drivers { list-style: none; margin: .35rem 0 0; padding: 0; display: grid; gap: .5rem; }
-.drivers li { display: grid; grid-template-columns: minmax(0, 9rem) minmax(0, 1fr) 3rem; gap: .7rem;
+.drivers li { display: grid; gap: .7rem;
+  grid-template-columns: minmax(0, 9rem) minmax(0, 1fr) 3rem;
   align-items: center; font-size: .94rem; }
 .drivers b { font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .drivers .long b { grid-column: 1 / -1; margin-bottom: -.5rem; }
@@ -86,7 +87,7 @@ def _headline(facts: Facts) -> str:
         "regression": f"Predicts the number <bdi>{target}</bdi>",
     }[facts["task"]]
     if facts["positive"] is not None:
-        what += f" being <bdi>{fitted(facts["positive"], 14, 1)}</bdi>"
+        what += f" being <bdi>{fitted(facts['positive'], 14, 1)}</bdi>"
     measured = facts["measured"]
     if measured is not None:
         return f"{what}: measured on {measured['rows']:,} new rows"
@@ -171,7 +172,8 @@ def _drivers(facts: Facts) -> str:
         said = _WAYS.get(one["direction"], "")
         note = f"<em>{said}</em>" if said else ""
         items.append(
-            f'<li data-first="driver"{_long(one["column"])}><b title="{shown(one["column"], 200)}">'
+            f'<li data-first="driver"{_long(one["column"])}>'
+            f'<b title="{shown(one["column"], 200)}">'
             f"<bdi>{fitted(one['column'], 290, 15.5)}</bdi></b>"
             f'<span><span class="bar" style="width:{100 * one["share"] / most:.0f}%"></span>'
             f'</span><span class="share">{one["share"]:.0%}</span>{note}</li>'
