@@ -115,9 +115,12 @@ class Browser:
         asked = {"behavior": "allow", "downloadPath": str(folder)}
         self._call("Page.setDownloadBehavior", asked)
 
-    def picture(self, path: Path) -> None:
-        """The whole page as PNG."""
-        asked = {"format": "png", "captureBeyondViewport": True}
+    def picture(self, path: Path, *, whole: bool = True) -> None:
+        """The whole page as PNG, or what the window shows of it."""
+        asked: dict[str, Any] = {"format": "png", "captureBeyondViewport": whole}
+        if whole:
+            size = self._call("Page.getLayoutMetrics")["cssContentSize"]
+            asked["clip"] = {**size, "x": 0, "y": 0, "scale": 1}
         found = self._call("Page.captureScreenshot", asked)
         path.write_bytes(base64.b64decode(found["data"]))
 
