@@ -122,7 +122,7 @@ def _column(predictor: Predictor, index: int) -> Mapping[str, Any]:
 def _number_columns(predictor: Predictor) -> list[str]:
     if predictor.task.is_classification:
         return [f"proba_{label}" for label in predictor.classes]
-    return [predictor.value_name]
+    return [predictor.value_names[0]]
 
 
 def mlflow_pyfunc() -> Any:
