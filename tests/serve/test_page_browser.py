@@ -247,6 +247,16 @@ def test_a_dropped_table_is_scored_and_its_scores_are_kept(
         assert complaints(opened, address) == []
 
 
+def test_rounded_cells_stay_within_the_range(opened: Browser) -> None:
+    low = Column(
+        "n", Kind.NUMERIC, "number", "", minimum=-0.8596, maximum=9.591, bins=(-0.8596,) * 20
+    )
+    with serving(Made(columns=(low, *Made().columns))) as address:
+        go(opened, address)
+        assert opened.run("document.querySelector('.box').value") == "-0.8596"
+        assert opened.run("document.querySelectorAll('.note:not([hidden])').length") == 0
+
+
 def test_a_table_that_is_refused_names_row_and_column(opened: Browser) -> None:
     with serving(Made()) as address:
         go(opened, address)
