@@ -98,6 +98,12 @@ class Browser:
             assert time.monotonic() < deadline, f"never true: {script}; {self.errors}"
             time.sleep(0.03)
 
+    def leaving(self, script: str) -> None:
+        """Run what makes the page load another, or itself again; wait for that."""
+        self._events.clear()
+        self.run(script)
+        self._until("Page.loadEventFired")
+
     def press(self, key: str, code: int, text: str = "") -> None:
         """A key, for whatever has the focus."""
         for kind in ("keyDown", "keyUp"):

@@ -220,7 +220,7 @@ def test_a_dropped_table_is_scored_and_its_scores_are_kept(
     with serving(Made()) as address:
         go(opened, address)
         click(opened, "nav a[href='#table']")
-        content = "colour,age,note\nred,20,x\nblue,85,\n,,y\n"
+        content = "colour,age,note\nred,20,=1+1\nblue,85,\n,,y\n"
         dropped(opened, content)
         opened.until("document.querySelectorAll('.scores tbody tr').length === 3")
         assert "yes 1" in text(opened, ".tally")
@@ -230,20 +230,31 @@ def test_a_dropped_table_is_scored_and_its_scores_are_kept(
             deadline = time.monotonic() + 20
             while not (tmp_path / name).exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
-        assert (tmp_path / "mine-scores.csv").read_text().split() == [
-            "prediction",
-            "no",
-            "yes",
-            "no",
-        ]
+        scores = (tmp_path / "mine-scores.csv").read_text().split()
+        assert scores == ["prediction", "no", "yes", "no"]
         joined = (tmp_path / "mine-scored.csv").read_text().splitlines()
-        assert joined == ["colour,age,note,prediction", "red,20,x,no", "blue,85,,yes", ",,y,no"]
+        assert joined == [
+            "colour,age,note,prediction",
+            "red,20,'=1+1,no",
+            "blue,85,,yes",
+            ",,y,no",
+        ]
         # Any row of it can be looked into.
         click(opened, ".scores tbody tr:nth-child(2) button")
         opened.until("document.querySelector('.big').offsetParent !== null")
         opened.until("document.querySelector('.big').innerText.startsWith('yes')")
         assert opened.run("document.querySelector('.box').value") == "85"
         assert complaints(opened, address) == []
+
+
+def test_rounded_cells_stay_within_the_range(opened: Browser) -> None:
+    low = Column(
+        "n", Kind.NUMERIC, "number", "", minimum=-0.8596, maximum=9.591, bins=(-0.8596,) * 20
+    )
+    with serving(Made(columns=(low, *Made().columns))) as address:
+        go(opened, address)
+        assert opened.run("document.querySelector('.box').value") == "-0.8596"
+        assert opened.run("document.querySelectorAll('.note:not([hidden])').length") == 0
 
 
 def test_a_table_that_is_refused_names_row_and_column(opened: Browser) -> None:
@@ -270,6 +281,21 @@ def test_a_token_is_asked_for_and_sent(opened: Browser) -> None:
         opened.until(SETTLED)
         assert TOKEN not in str(opened.run("document.documentElement.outerHTML"))
         assert TOKEN not in str(opened.run("location.href"))
+
+
+def test_another_bundle_is_told(opened: Browser) -> None:
+    made = Made()
+    with serving(made) as address:
+        go(opened, address)
+        made.model = "another"
+        put(opened, ".track input", 80)
+        opened.until("document.querySelector('.result .alert button')")
+        made.model = None
+        opened.leaving("document.querySelector('.result .alert button').click()")
+        opened.until(
+            "document.querySelector('.result .alert')?.hidden && location.hash.includes('80')"
+        )
+        opened.until(SETTLED)
 
 
 def test_the_address_holds_the_row(opened: Browser) -> None:

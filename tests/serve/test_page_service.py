@@ -96,13 +96,19 @@ def test_the_page_of_a_real_bundle_answers(opened: Browser) -> None:
         assert opened.run("document.querySelectorAll('.scores tbody tr').length") == min(
             25, len(rows.strip().splitlines()) - 1
         )
+        # A row of the file in the form: '321.39 €' and '04.06.2025' are a number and a date there.
+        opened.run("document.querySelector('.scores tbody button').click()")
+        opened.until(SETTLED)
+        boxes = "[...document.querySelectorAll('.box')].map((box) => box.value)"
+        assert {"321.39", "2025-06-04", "11.04"} <= set(opened.run(boxes))
+        assert opened.run("document.querySelectorAll('.note:not([hidden])').length") == 0
         opened.run("document.querySelector('nav a[href=\"#api\"]').click()")
         opened.until("document.querySelector('.paths details')")
         assert complaints(opened, address) == []
         # The other model, through the list of models.
         select = "document.querySelector('.top select')"
-        opened.run(f"{select}.selectedIndex = 1; {select}.dispatchEvent(new Event('change'))")
-        opened.until("location.pathname === '/models/same/'")
+        opened.leaving(f"{select}.selectedIndex = 1; {select}.dispatchEvent(new Event('change'))")
+        assert opened.run("location.pathname") == "/models/same/"
         opened.until(SETTLED)
         assert complaints(opened, address) == []
 

@@ -29,7 +29,14 @@ function range(column, id, changed, complain) {
   const dates = column.kind === "datetime";
   const box = dates
     ? h("input", { id, type: column.whole ? "date" : "datetime-local", class: "box" })
-    : h("input", { id, type: "number", step: "any", inputmode: "decimal", class: "box" });
+    : h("input", {
+        id,
+        type: "number",
+        step: "any",
+        inputmode: "decimal",
+        class: "box",
+        placeholder: "missing",
+      });
   const { minimum: low, maximum: high } = column;
   const known = low !== null && high !== null && high > low;
   const step = known ? stepOf(column) : 1;
@@ -69,6 +76,7 @@ function range(column, id, changed, complain) {
     heat,
     show(value) {
       const at = numberOf(value);
+      if (box.validity.badInput) return dates ? "This is no date." : "This is no number.";
       if (value === null) box.value = "";
       else if (document.activeElement !== box) box.value = dates ? forBox(box, value) : value;
       slider.value = value === null || !Number.isFinite(at) ? (low + high) / 2 : at;
@@ -77,6 +85,7 @@ function range(column, id, changed, complain) {
     },
     outside(value) {
       const at = numberOf(value);
+      if (box.validity.badInput) return dates ? "This is no date." : "This is no number.";
       if (value === null || low === null) return "";
       if (!Number.isFinite(at)) return `read by the service as it stands: ${shown(value, 40)}`;
       if (at < low || at > high) {

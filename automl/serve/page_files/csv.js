@@ -54,6 +54,14 @@ export function written(value) {
   return /[",\n\r;\t|]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+const FORMULA = /^(?:[\t\r\n]|\s*[=+\-@＝＋－＠])/u;
+const NUMBER = /^\s*[+-]?(\d[\d\s.,']*|\.\d+)([eE][+-]?\d+)?\s*%?\s*$/;
+
+/** A text that a spreadsheet would run as a formula begins with an apostrophe then. */
+export function guarded(text) {
+  return FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text;
+}
+
 /** A cell of the form as the files of a column have it. */
 export function asFile(column, value) {
   const decimal = column.formats.decimal ?? ".";

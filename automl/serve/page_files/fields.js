@@ -19,8 +19,10 @@ export class Fields {
   constructor(row, chosen) {
     this.row = row;
     this.chosen = chosen; // told the name of the column that a person is at
-    this.fields = new Map(row.facts.columns.map((column) => [column.name, this.#field(column)]));
-    this.all = this.fields.size <= FIRST + SLACK;
+    this.columns = row.facts.columns;
+    this.fields = new Map(); // by name; made when they are first shown
+    this.painted = { found: [], most: 0 };
+    this.all = this.columns.length <= FIRST + SLACK;
     this.element = h(
       "section",
       { class: "card fields", "aria-labelledby": "fields-title" },
@@ -86,15 +88,11 @@ export class Fields {
   #body() {
     this.more = h("button", { type: "button", class: "more", onclick: () => this.#showAll() });
     this.nothing = h("p", { class: "hint", hidden: true }, "No field has such a name.");
-    const list = h(
-      "div",
-      { class: "field-list" },
-      [...this.fields.values()].map((field) => field.element),
-    );
+    this.list = h("div", { class: "field-list" });
     return h(
       "form",
       { onsubmit: (event) => event.preventDefault(), autocomplete: "off" },
-      list,
+      this.list,
       this.nothing,
       this.more,
       this.#unused(),
@@ -164,12 +162,17 @@ export class Fields {
       note,
     );
     const field = { column, control: one, element, note, missing, before: null };
-    queueMicrotask(() => this.#show(column.name));
+    this.fields.set(column.name, field);
+    this.#show(column.name);
+    element.classList.toggle("is-chosen", column.name === this.marked);
+    const swing = this.painted.found.find(({ name: one }) => one === column.name);
+    if (swing) paint(one, column, swing.points, this.painted.most);
     return field;
   }
 
   #show(name) {
     const field = this.fields.get(name);
+    if (!field) return;
     const value = this.row.get(name);
     field.control.show(value);
     if (value !== null) field.before = value;
@@ -190,8 +193,9 @@ export class Fields {
   refused(violations) {
     return violations.filter(({ column, message }) => {
       const field = this.fields.get(column);
-      if (field) this.#note(field, message, "bad");
-      return !field;
+      if (!field?.element.isConnected) return true;
+      this.#note(field, message, "bad");
+      return false;
     });
   }
 
@@ -202,26 +206,28 @@ export class Fields {
   }
 
   /** What single changes would do, drawn into the controls. */
-  paint(swings, most) {
-    for (const { name, points } of swings) {
+  paint(found, most) {
+    this.painted = { found, most };
+    for (const { name, points } of found) {
       const field = this.fields.get(name);
-      paint(field.control, field.column, points, most);
+      if (field) paint(field.control, field.column, points, most);
     }
   }
 
   mark(name) {
+    this.marked = name;
     for (const [other, field] of this.fields)
       field.element.classList.toggle("is-chosen", other === name);
   }
 
   /** Puts the keyboard into a field, which is shown if it was not. */
   focus(name) {
-    const field = this.fields.get(name);
-    if (!field) return;
-    if (field.element.hidden) {
+    if (!this.row.columns.has(name)) return;
+    if (!this.fields.get(name)?.element.isConnected) {
       this.query.value = "";
       this.#showAll();
     }
+    const field = this.fields.get(name);
     field.control.first.focus({ preventScroll: true });
     field.element.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
   }
@@ -233,21 +239,18 @@ export class Fields {
 
   #filter() {
     const words = this.query.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    let found = 0;
-    let place = 0;
-    for (const { column, element } of this.fields.values()) {
-      const name = column.name.toLowerCase();
-      const fits = words.length
-        ? words.every((word) => name.includes(word) || KINDS[column.kind].includes(word))
-        : this.all || place < FIRST;
-      element.hidden = !fits;
-      found += fits;
-      place += 1;
-    }
-    this.nothing.hidden = found > 0;
-    const left = this.fields.size - FIRST;
+    const fits = ({ name, kind }) =>
+      words.every((word) => name.toLowerCase().includes(word) || KINDS[kind].includes(word));
+    const found = words.length
+      ? this.columns.filter(fits)
+      : this.columns.slice(0, this.all ? this.columns.length : FIRST);
+    const fields = found.map((column) => this.fields.get(column.name) ?? this.#field(column));
+    this.list.replaceChildren(...fields.map(({ element }) => element));
+    this.nothing.hidden = found.length > 0;
     this.more.hidden = this.all || words.length > 0;
-    this.more.textContent = `Show ${plural(left, "more field")} that ${left === 1 ? "moves" : "move"} predictions less`;
+    const left = this.columns.length - FIRST;
+    const less = this.columns[0]?.share === null ? "" : " that move predictions less";
+    this.more.textContent = `Show ${plural(left, "more field")}${less}`;
   }
 }
 

@@ -18,7 +18,9 @@ const app = document.getElementById("app");
 const POINTS = 60;
 const REACH_WAIT = 250; // ms of rest before all single changes are asked for
 let here = new AbortController(); // of the page that is shown: a new one takes its place
-const TRIED = { few: 30, many: 16 }; // columns whose single changes are asked for
+const TRIED = 30; // columns whose single changes are asked for,
+const CHANGES = 15; // each so many at most,
+const MOST_CELLS = 30_000; // … in a question and its answer
 
 async function begin() {
   try {
@@ -78,6 +80,8 @@ class Page {
     this.facts = facts;
     this.row = new Row(facts);
     this.outcome = new Outcome(facts);
+    const wide = Math.floor(MOST_CELLS / (facts.columns.length + facts.classes.length) / CHANGES);
+    this.most = Math.max(3, Math.min(TRIED, wide));
     this.certainty = usualLevel(facts.levels);
     const chosen = (name) => this.#choose(name);
     this.fields = new Fields(this.row, chosen);
@@ -285,18 +289,18 @@ class Page {
     const record = this.row.record();
     this.record = record;
     this.whatIf.old(true);
-    this.result.element.setAttribute("aria-busy", "true");
+    this.result.busy(true);
     this.predict.soon(record);
     this.explain.soon(record);
     this.curve.soon({ record, column: this.whatIf.column }, 60);
-    const most = this.facts.classes.length > 10 ? TRIED.many : TRIED.few;
-    this.reach.soon(changes(this.row, record, most), REACH_WAIT);
+    this.reach.soon(changes(this.row, record, this.most), REACH_WAIT);
     this.#remember();
   }
 
   #predicted(answer, record) {
     const [prediction] = answer.predictions;
     this.answered = record;
+    if (record === this.record) this.result.busy(false);
     if (answer.model !== undefined && answer.model !== this.facts.id) this.result.replaced();
     const focus = this.outcome.focus;
     this.result.certainty = this.certainty;

@@ -57,7 +57,6 @@ export class Result {
     this.last = prediction;
     if (this.start === null) this.start = prediction;
     this.alert.hidden = true;
-    this.element.removeAttribute("aria-busy");
     this.element.classList.remove("is-old");
     const { outcome } = this;
     if (outcome.isClass) outcome.predicted = prediction.prediction;
@@ -92,8 +91,14 @@ export class Result {
     this.start = null;
   }
 
+  /** Whether a newer row waits for its answer. */
+  busy(is) {
+    if (is) this.element.setAttribute("aria-busy", "true");
+    else this.element.removeAttribute("aria-busy");
+  }
+
   fail(error, left) {
-    this.element.removeAttribute("aria-busy");
+    this.busy(false);
     this.element.classList.add("is-old");
     this.alert.hidden = false;
     this.alert.replaceChildren(...trouble(error, left));

@@ -81,7 +81,8 @@ function roundCell(column, value) {
   if (column.kind !== "numeric" || column.whole || !(column.maximum > column.minimum))
     return cellOf(column, value);
   const digits = Math.max(0, 1 + Math.ceil(-Math.log10(stepOf(column))));
-  return digits < 90 ? +value.toFixed(digits) : cellOf(column, value);
+  if (digits >= 90) return cellOf(column, value);
+  return Math.min(Math.max(+value.toFixed(digits), column.minimum), column.maximum);
 }
 
 export function usual(column) {

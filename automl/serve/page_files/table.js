@@ -1,7 +1,7 @@
 // A table to score: pasted, dropped or chosen; the scores to look at and to keep.
 
 import { ask } from "./api.js";
-import { asFile, delimiterOf, fromFile, parse, written as cell } from "./csv.js";
+import { asFile, delimiterOf, fromFile, guarded, parse, written as cell } from "./csv.js";
 import { h } from "./dom.js";
 import { trouble, usualLevel } from "./result.js";
 import { number, percent, plural, shown } from "./text.js";
@@ -14,7 +14,9 @@ export class Table {
   constructor(row, { open, lost }) {
     Object.assign(this, { row, open, lost }); // lost: told that the service wants a token
     this.name = "pasted";
-    this.large = null;
+    this.file = null; // as it was dropped or chosen, until its text is changed
+    this.large = false; // only its beginning is looked at
+    this.guard = h("input", { type: "checkbox", checked: true });
     this.addresses = [];
     this.box = h("textarea", {
       id: "csv",
@@ -22,16 +24,17 @@ export class Table {
       spellcheck: "false",
       placeholder: this.#example(),
       oninput: () => {
-        this.large = null;
+        this.file = null;
+        this.large = false;
         this.name = "pasted";
       },
     });
-    this.file = h("input", {
+    this.chooser = h("input", {
       type: "file",
       id: "csv-file",
       class: "unseen",
       accept: ".csv,.tsv,.txt,text/csv",
-      onchange: () => this.#take(this.file.files[0]),
+      onchange: () => this.#take(this.chooser.files[0]),
     });
     this.button = h(
       "button",
@@ -48,7 +51,7 @@ export class Table {
         {},
         h("b", {}, "Drop a CSV file here"),
         ", ",
-        h("label", { for: "csv-file", class: "as-link" }, "choose one", this.file),
+        h("label", { for: "csv-file", class: "as-link" }, "choose one", this.chooser),
         ", or paste its lines:",
       ),
       h("label", { for: "csv", class: "unseen" }, "Lines of CSV with a header"),
@@ -94,7 +97,10 @@ export class Table {
       this.drop.classList.remove("over");
       const [file] = event.dataTransfer.files;
       if (file) this.#take(file);
-      else this.box.value = event.dataTransfer.getData("text");
+      else {
+        this.box.value = event.dataTransfer.getData("text");
+        this.box.dispatchEvent(new Event("input"));
+      }
     });
   }
 
@@ -106,7 +112,8 @@ export class Table {
   #fill() {
     const record = this.row.record();
     const names = Object.keys(record);
-    this.large = null;
+    this.file = null;
+    this.large = false;
     this.name = "example";
     const cells = names.map((name) => asFile(this.row.columns.get(name), record[name]));
     this.box.value = [names, cells].map((line) => `${line.map(cell).join(",")}\n`).join("");
@@ -116,15 +123,16 @@ export class Table {
   async #take(file) {
     if (!file) return;
     this.name = file.name.replace(/\.[a-z]+$/i, "") || "scored";
-    this.large = file.size > PASTED ? file : null;
-    this.box.value = this.large ? "" : await file.text();
+    this.file = file;
+    this.large = file.size > PASTED;
+    this.box.value = this.large ? "" : await decoded(file);
     this.status.textContent = `${shown(file.name, 60)}, ${number(file.size / 1000, 3)} kB`;
     await this.score();
   }
 
   async score(mode = "") {
-    const body = this.large ?? this.box.value;
-    if (!this.large && !body.trim()) {
+    const body = this.file ?? this.box.value;
+    if (!this.file && !body.trim()) {
       this.status.textContent = "There is nothing to score yet: paste lines or choose a file.";
       this.box.focus();
       return;
@@ -133,13 +141,13 @@ export class Table {
     this.status.textContent = "Scoring …";
     const since = performance.now();
     try {
+      const { levels, classes } = this.row.facts;
       const query = new URLSearchParams();
-      if (this.row.facts.levels.length && !this.row.facts.classes.length)
-        query.set("interval", usualLevel(this.row.facts.levels));
+      if (levels.length && !classes.length) query.set("interval", usualLevel(levels));
       if (mode) query.set("mode", mode);
       const answer = await ask(`predict?${query}`, { body, type: "text/csv", accept: "text/csv" });
       const scores = await answer.text();
-      const text = this.large ? await this.large.slice(0, 200_000).text() : body;
+      const text = this.large ? await decoded(body.slice(0, 200_000)) : this.box.value;
       this.#show(text, scores, performance.now() - since);
     } catch (error) {
       this.#refused(error, mode);
@@ -166,8 +174,10 @@ export class Table {
   }
 
   /** A link to a file that is made here. */
-  #link(word, name, text, kind) {
-    const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  #link(word, name, lines, kind) {
+    const guard = this.guard.checked ? guarded : (text) => text;
+    const text = lines.map((line) => `${line.map((one) => cell(guard(one))).join(",")}\r\n`);
+    const address = URL.createObjectURL(new Blob(text, { type: "text/csv" }));
     this.addresses.push(address);
     return h(
       "a",
@@ -176,30 +186,31 @@ export class Table {
     );
   }
 
+  /** The files that a person may keep: the scores, and the rows with their scores. */
+  #links(names, rows, inputs, cells) {
+    this.addresses.forEach((address) => URL.revokeObjectURL(address));
+    this.addresses = [];
+    const links = [this.#link("Download the scores", "scores", [names, ...rows], "primary")];
+    if (cells.length === rows.length) {
+      const own = (line) => inputs.map((_, k) => line[k] ?? "");
+      const all = cells.map((line, i) => [...own(line), ...rows[i]]);
+      links.push(this.#link("… with their rows", "scored", [[...inputs, ...names], ...all], ""));
+    }
+    return links;
+  }
+
   #show(text, scores, took) {
     const mark = delimiterOf(text);
     const [names, ...rows] = parse(scores, Infinity, ",");
     const [inputs, ...cells] = parse(text, this.large ? LOOKED_AT : Infinity, mark);
     this.status.textContent = `${plural(rows.length, "row")} in ${number(took / 1000, 2)} s`;
-    this.addresses.forEach((address) => URL.revokeObjectURL(address));
-    this.addresses = [];
-    const links = [this.#link("Download the scores", "scores", scores, "primary")];
-    if (!this.large && cells.length === rows.length) {
-      const all = [
-        [...inputs, ...names],
-        ...cells.map((line, i) => [...inputs.map((_, k) => line[k] ?? ""), ...rows[i]]),
-      ];
-      links.push(
-        this.#link(
-          "… with their rows",
-          "scored",
-          `${all.map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`,
-          "",
-        ),
-      );
-    }
+    const links = h("span", { class: "buttons" });
+    const draw = () => links.replaceChildren(...this.#links(names, rows, inputs, cells));
+    this.guard.onchange = draw;
+    draw();
+    const guard = h("label", { class: "guard hint" }, this.guard, " no cell is run as a formula");
     this.answer.replaceChildren(
-      h("div", { class: "buttons" }, links),
+      h("div", { class: "buttons" }, links, guard),
       ...this.#summary(names, rows, inputs, cells),
       this.#rows(names, rows, inputs, cells),
     );
@@ -283,6 +294,16 @@ export class Table {
       .map((name, i) => [this.row.columns.get(name), line[i] ?? ""])
       .filter(([column]) => column);
     return new Map(known.map(([column, text]) => [column.name, fromFile(column, text)]));
+  }
+}
+
+/** The text of a file; what is no UTF-8 is mostly from an older Windows. */
+async function decoded(file) {
+  const bytes = await file.arrayBuffer();
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
   }
 }
 
