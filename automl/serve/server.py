@@ -220,7 +220,9 @@ class _Running:
                     continue
                 before = since.get(connection, (state, now))
                 stuck[connection] = before if before[0] == state else (state, now)
-                longest = _HEAD_SECONDS if state == 0 else self._options.limits.timeout
+                longest = self._options.limits.timeout
+                if state == 0:
+                    longest = min(longest, _HEAD_SECONDS)
                 if now - stuck[connection][1] > longest:
                     connection.transport.abort()
             since = stuck

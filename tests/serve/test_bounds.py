@@ -180,6 +180,35 @@ def test_slow_clients_are_given_up(stored: Path, row: dict[str, Any]) -> None:
             assert answer.startswith(b"HTTP/1.1 408 ")
             assert time.perf_counter() - started < 10
         assert slow.post("/predict", {"records": [row]}).status == 200
+        for begun in (b"", b"POST /predict HTTP/1.1\r\nHo"):  # and those without a whole head
+            with socket.create_connection(("127.0.0.1", slow.port), timeout=20) as connection:
+                connection.sendall(begun)
+                assert ended(connection)
+
+
+def ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_who_does_not_read_is_cut_off(stored: Path) -> None:
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
+    with (
+        living(str(stored), limits=Limits(timeout=1.0)) as live,
+        socket.socket() as connection,
+    ):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(30)
+        connection.connect(("127.0.0.1", live.port))
+        cut_off = False
+        while not cut_off:
+            try:
+                connection.sendall(asked)
+            except ConnectionError:  # a time-out would be another error
+                cut_off = True
+        assert live.get("/health").status == 200
 
 
 def test_too_many_at_a_time(stored: Path, row: dict[str, Any]) -> None:

@@ -144,6 +144,33 @@ def test_the_command_ends_when_what_has_begun_is_answered(
     assert len(answers[0]["predictions"]) == 2000
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signal")
+def test_tokens_are_read_again(stored: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("an-old-token-of-many-letters")
+    command = [sys.executable, "-m", "automl", "serve", str(stored), "--port", "0"]
+    command += ["--token-file", str(file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            said = ""
+            while "Serving on" not in said:
+                said = process.stderr.readline()
+                assert said
+            live = Live(int(said.split()[2].rpartition(":")[2]))
+            new = {"Authorization": "Bearer a-new-token-of-many-letters"}
+            assert live.get("/schema", **new).status == 401
+            file.write_text("a-new-token-of-many-letters")
+            process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + 30
+            while live.get("/schema", **new).status == 401:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
 @pytest.mark.parametrize(
     ("bundles", "says"),
     [
