@@ -163,8 +163,8 @@ def _refuse_large(program: Program, n_bytes: int) -> None:
     members = " + ".join(f"'{member.name}'" for member in program.members)
     raise ConfigError(
         f"The model {members} has {n_splits:,} splits in {len(program.ensembles)} boosters; as "
-        f"SQL that takes at least {n_bytes / 1e6:,.1f} MB, more than the {MOST_BYTES / 1e6:g} MB that "
-        "databases parse in reasonable time.",
+        f"SQL that takes at least {n_bytes / 1e6:,.1f} MB, more than the {MOST_BYTES / 1e6:g} MB "
+        "that databases parse in reasonable time.",
         hint="Fit with --single --refit or --max-trees N, or export to python or onnx.",
     )
 
