@@ -29,7 +29,7 @@ from automl.export.scorer_files import read_csv
 from automl.export.scorer_steps import STEPS
 from automl.export.scorer_trees import Axes, Forest
 
-_BLOCK = 1 << 18  # (row, tree) pairs that are walked at a time
+_CODES = 1 << 22  # numbers that are made at a time for the trees to compare
 
 
 class Model:
@@ -91,13 +91,12 @@ class Model:
         margin = np.tile(np.array(self.facts["base"]), (n, 1))
         for effect in self._effects:
             margin += _effect(table[effect["column"]], effect)
-        if self._forests:
-            size = max(1, _BLOCK // max(forest.n_trees for forest in self._forests))
-            for start in range(0, n, size):
-                rows = slice(start, start + size)
-                codes = self._axes.codes(table[:, rows])
-                for forest in self._forests:
-                    margin[rows] += forest.scores(codes)
+        size = max(1, _CODES // max(1, self._axes.n))
+        for start in range(0, n if self._forests else 0, size):
+            rows = slice(start, start + size)
+            codes = self._axes.codes(table[:, rows])
+            for forest in self._forests:
+                margin[rows] += forest.scores(codes)
         return margin
 
     def _with_arrays(self, facts: Facts) -> Facts:
