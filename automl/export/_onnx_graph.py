@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from automl.errors import ConfigError
 
-# Operators by the versions that onnxruntime 1.21.1 and later know; from there on it runs trees
-# whose splits are sets.
 OPSETS: Final = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
-LEAST_RUNTIME: Final = "1.21.1"
+# Older ones know these operators, too, but cannot load trees with many splits by sets in time: for
+# each code of a set they copy all that hangs below the split.
+LEAST_RUNTIME: Final = "1.24.4"
 _IR_VERSION: Final = 10
 # Operators that are not ONNX's own; onnxruntime brings those of "com.microsoft" along.
 _DOMAINS: Final = {
