@@ -67,8 +67,8 @@ def _tell_spread(found: Spread, ledger: Ledger) -> None:
     off = f"{100 * found.off_before:.2g} to {100 * found.off_after:.2g}"
     if not found.pays:
         why = (
-            f"moved, they would take the mean pinball loss from {losses}, and the shares of targets "
-            f"below from being {off} points off, on rows that they are not fitted on"
+            f"moved, they would take the mean pinball loss from {losses}, and the shares of "
+            f"targets below from being {off} points off, on rows that they are not fitted on"
         )
         ledger.add("calibration", "quantiles stay as far apart as they are", why)
         return
