@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from automl.data.parse import parse_table
+from automl.data.read import TextTable
 from automl.data.records import RecordReader, check_records
 from automl.data.schema import ParsedTable, Schema
 from automl.engines._joint import Joint
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Mode = Literal["default", "lenient", "strict"]
-Rows: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]] | ParsedTable
+Rows: TypeAlias = pd.DataFrame | TextTable | Sequence[Mapping[str, Any]] | ParsedTable
 
 # Rows that are scored at a time: bounds the memory that recipes and libraries need on top of
 # the matrix, and costs nothing measurable at this size.
@@ -141,8 +142,9 @@ class Predictor:
         """
         if isinstance(frame, ParsedTable):
             return frame
-        if isinstance(frame, pd.DataFrame):
-            return parse_table(as_frame(frame), self.schema, mode=mode, first_row=first_row)
+        if isinstance(frame, pd.DataFrame | TextTable):
+            table = frame if isinstance(frame, TextTable) else as_frame(frame)
+            return parse_table(table, self.schema, mode=mode, first_row=first_row)
         return self.parse_records(frame, mode, first_row)
 
     def parse_records(
@@ -356,8 +358,10 @@ class Predictor:
             yield int(feature), int(column), float(weights[feature, column])
 
 
-def as_frame(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def as_frame(rows: pd.DataFrame | TextTable | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """`rows` as a DataFrame with column names of type str; DataError if they are no table."""
+    if isinstance(rows, TextTable):
+        return rows.frame
     if isinstance(rows, pd.DataFrame):
         frame = rows
     else:
