@@ -22,6 +22,10 @@ class _Tabled(Protocol):
         """The cells of `matrix` and the tables; None where `margin` is quicker."""
         ...
 
+    def prepare(self, matrix: Matrix) -> None:
+        """Make the tables now, where they are quicker; `matrix`: rows like those to come."""
+        ...
+
 
 class Joint:
     """Boosters that take the same features."""
@@ -30,6 +34,12 @@ class Joint:
         self._boosters = tuple(boosters)
         self._shared: dict[tuple[int, ...], Forests] = {}
         self._calls = count()
+
+    def prepare(self, matrix: Matrix) -> None:
+        """Make now what many rows are scored with, and few rows then, too."""
+        for booster in self._boosters:
+            if isinstance(booster, _Tabled):
+                booster.prepare(matrix)
 
     def margins(self, matrix: Matrix) -> list[NDArray[np.float64]]:
         """(n, k) margin of each booster, to the bit as it gives it alone."""

@@ -35,6 +35,7 @@ MANY_EXPLAINED_ROWS = 500
 # Cells of the wrong type that are named one by one.
 SHOWN_CELLS = 5
 _LISTED = 8
+_CELL_BYTES = 10  # of text, about
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,8 @@ def worked_chunks(  # noqa: PLR0913 - what `chunks_of` takes, and the work
 
     waiting: deque[tuple[Table, Future[tuple[Chunk, T]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
+        large = threads > 1 and _is_large(predictor, data)
+        warming = pool.submit(predictor.warm_up) if large else None  # as the first rows are read
         try:
             for table in _tables(predictor, data, read=read, chunk_rows=chunk_rows, tally=tally):
                 waiting.append((table, pool.submit(task, table)))
@@ -221,9 +224,18 @@ def worked_chunks(  # noqa: PLR0913 - what `chunks_of` takes, and the work
                     yield told(*waiting.popleft())
             while waiting:
                 yield told(*waiting.popleft())
+            if warming is not None:
+                warming.result()
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _is_large(predictor: Predictor, data: Path | str) -> bool:
+    """Whether `data` is a file of so many rows that each booster will make its tables."""
+    n_bytes = MANY_ROWS * _CELL_BYTES * len(predictor.schema.columns)
+    path = Path(data)
+    return path.is_file() and path.suffix.lower() == ".csv" and path.stat().st_size > 2 * n_bytes
 
 
 def picked_rows(

@@ -65,6 +65,8 @@ def test_tables_repeat_the_walk_to_the_bit(engine, shape, task, monkeypatch):
     assert isinstance(forest, Forest)
     values = booster._known_levels(new) if engine == "xgboost" else new.values
     assert np.array_equal(forest.margin(values), walked)
+    for few in (1, 2, 15):  # no block is filled
+        assert np.array_equal(forest.margin(values[:few]), walked[:few])
 
 
 def test_many_rows_take_the_tables_and_few_rows_give_the_same_numbers(monkeypatch):
@@ -76,6 +78,18 @@ def test_many_rows_take_the_tables_and_few_rows_give_the_same_numbers(monkeypatc
     assert booster._fast._forest is not None
     assert np.array_equal(many[:100], few)
     assert np.array_equal(booster.margin(table(1).take(slice(0, 100))), few)
+
+
+@pytest.mark.parametrize("engine", list(SHAPES))
+def test_tables_that_are_prepared_serve_single_rows(engine, monkeypatch):
+    monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
+    booster = train(engine, Task.MULTICLASS, SHAPES[engine][1])
+    rows = [table(1).take(slice(i, i + 1)) for i in range(20)]
+    walked = [booster.margin(row) for row in rows]
+    Joint([booster]).prepare(table(2).take(slice(0, 50)))
+    assert booster._fast._forest is not None
+    monkeypatch.setattr(booster, "_walk", None)
+    assert all(map(np.array_equal, [booster.margin(row) for row in rows], walked))
 
 
 def test_a_forest_that_does_not_repeat_the_library_is_not_used():
