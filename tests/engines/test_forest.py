@@ -11,6 +11,7 @@ from automl.engines._forest import FastMargin, Forest, pays
 from automl.engines._joint import Joint
 from automl.engines._splits import Tree, Trees
 from automl.engines.base import Booster, FitSetup
+from automl.engines.catboost import _pool as pool
 from automl.features.matrix import Feature, Matrix
 from automl.task import Objective, Task
 
@@ -167,6 +168,18 @@ def test_boosters_together_give_what_each_gives_alone(monkeypatch):
         assert all(map(np.array_equal, together, alone))
     assert [len(key) for key in joint._shared] == [3, 2]
     assert all(map(np.array_equal, joint.margins(new.take(slice(0, 5))), [m[:5] for m in alone]))
+
+
+def test_catboost_boosters_share_one_pool_of_a_matrix(monkeypatch):
+    boosters = [train("catboost", Task.BINARY, {"depth": depth}) for depth in (2, 3, 4)]
+    new = table(1).take(slice(0, 9))
+    alone = [booster.margin(new) for booster in boosters]
+    made = []
+    monkeypatch.setattr(
+        "automl.engines.catboost._pool", lambda *a, **k: made.append(pool(*a, **k)) or made[-1]
+    )
+    assert all(map(np.array_equal, Joint(boosters).margins(new), alone))
+    assert len(made) == 1
 
 
 def test_what_sums_begin_with_comes_first():
