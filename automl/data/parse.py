@@ -26,6 +26,7 @@ from automl.data.dates import parse_date_cells, parse_dates
 from automl.data.hashing import hashed
 from automl.data.numbers import parse_number_cells, parse_numbers, wrong_texts
 from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.data.sources._texts import TextColumn, TextTable
 from automl.errors import ConfigError, DataError, did_you_mean
 
 MISSING = -1
@@ -61,7 +62,7 @@ class Parsed:
 
 
 def parse_table(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | TextTable,
     schema: Schema,
     *,
     mode: str = "default",
@@ -80,7 +81,10 @@ def parse_table(
     check_mode(mode)
     names = [str(name) for name in frame.columns]
     places = column_places(names, schema, lenient=mode == "lenient")
-    rest = {i: frame.iloc[:, place] for i, place in places.items()}
+    rest = {
+        i: frame.column(place) if isinstance(frame, TextTable) else frame.iloc[:, place]
+        for i, place in places.items()
+    }
     return typed_columns(
         {}, rest, schema, n_rows=len(frame), mode=mode, first_row=first_row, max_bad=max_bad
     )
@@ -94,7 +98,7 @@ def check_mode(mode: str) -> None:
 
 def typed_columns(  # noqa: PLR0913 - what is known of the rows, and how to speak of them
     ready: Mapping[int, Any],
-    rest: Mapping[int, pd.Series[Any]],
+    rest: Mapping[int, pd.Series[Any] | TextColumn],
     schema: Schema,
     *,
     n_rows: int,

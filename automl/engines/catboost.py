@@ -107,18 +107,22 @@ class CatBoostBooster:
 
     def margin(self, matrix: Matrix, n_trees: int | None = None) -> NDArray[np.float64]:
         """(n, k) raw scores from the first `n_trees` rounds (default all)."""
+        return self.pool_margin(self.pool(matrix), n_trees)
+
+    def pool_margin(self, pool: Any, n_trees: int | None = None) -> NDArray[np.float64]:
+        """(n, k) raw scores of the rows in `pool`."""
         margin = self._model.predict(
-            self._pool(matrix),
+            pool,
             prediction_type="RawFormulaVal",
             ntree_end=self.n_trees if n_trees is None else min(n_trees, self.n_trees),
             thread_count=self.threads,
         )
-        return np.asarray(margin, dtype=np.float64).reshape(matrix.n_rows, -1)
+        return np.asarray(margin, dtype=np.float64).reshape(pool.num_row(), -1)
 
     def contributions(self, matrix: Matrix) -> NDArray[np.float64]:
         """(n, k, p + 1) SHAP values (TreeSHAP, Lundberg et al. 2018), base value last."""
         values = self._model.get_feature_importance(
-            self._pool(matrix), type="ShapValues", thread_count=self.threads
+            self.pool(matrix), type="ShapValues", thread_count=self.threads
         )
         shape = (matrix.n_rows, -1, matrix.n_features + 1)
         return np.asarray(values, dtype=np.float64).reshape(shape)
@@ -145,14 +149,19 @@ class CatBoostBooster:
                 if feature.n_levels:
                     values[: feature.n_levels, i] = np.arange(feature.n_levels)
                     values[feature.n_levels :, i] = np.nan
-            pool = self._pool(Matrix(values, features))
+            pool = self.pool(Matrix(values, features))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.json"
             self._model.save_model(str(path), format="json", pool=pool)
             found: dict[str, Any] = json.loads(path.read_bytes())
         return found
 
-    def _pool(self, matrix: Matrix) -> Any:
+    def pool_kind(self) -> object:
+        """Boosters of one kind make equal pools of a matrix."""
+        return self.engine, self._native, self.threads
+
+    def pool(self, matrix: Matrix) -> Any:
+        """The rows as CatBoost takes them."""
         return _pool(matrix, self._native, thread_count=self.threads)
 
 

@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from automl.data.parse import parse_table
+from automl.data.read import TextTable
 from automl.data.records import RecordReader, check_records
 from automl.data.schema import ParsedTable, Schema
 from automl.engines._joint import Joint
@@ -28,7 +29,7 @@ from automl.engines.base import Booster
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix, origin_weights
 from automl.metrics._quantiles import levels_of, middle
-from automl.model.cells import cell_numbers
+from automl.model.cells import cell_numbers, drawn_cells
 from automl.model.explain import Explanation
 from automl.model.intervals import Conformal, absent, refuse_other_task
 from automl.model.link import Link
@@ -40,13 +41,15 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Mode = Literal["default", "lenient", "strict"]
-Rows: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]] | ParsedTable
+Rows: TypeAlias = pd.DataFrame | TextTable | Sequence[Mapping[str, Any]] | ParsedTable
 
 # Rows that are scored at a time: bounds the memory that recipes and libraries need on top of
 # the matrix, and costs nothing measurable at this size.
 _CHUNK = 65_536
 # Rows that are worth a thread of their own.
 _LEAST_BLOCK = 8192
+# Rows made up to see whether tables give the boosters' numbers.
+_DRAWN_ROWS = 256
 # Numbers in one block of contributions (256 MB of float64).
 _BLOCK = 1 << 25
 
@@ -156,8 +159,9 @@ class Predictor:
         """
         if isinstance(frame, ParsedTable):
             return frame
-        if isinstance(frame, pd.DataFrame):
-            return parse_table(as_frame(frame), self.schema, mode=mode, first_row=first_row)
+        if isinstance(frame, pd.DataFrame | TextTable):
+            table = frame if isinstance(frame, TextTable) else as_frame(frame)
+            return parse_table(table, self.schema, mode=mode, first_row=first_row)
         return self.parse_records(frame, mode, first_row)
 
     def parse_records(
@@ -207,6 +211,17 @@ class Predictor:
             for rows in blocks:
                 score(rows)
         return margin
+
+    def warm_up(self) -> None:
+        """Set up now what scoring sets up with its first rows, and what pays for many only.
+
+        For a service: from then on small batches are scored the quick way of large tables, to
+        the same bits. It takes some CPU seconds and, for large models, some 100 MB.
+        """
+        matrix = self.preprocessor.transform(drawn_cells(self.schema, _DRAWN_ROWS))
+        for recipe, joint, _ in self._by_recipe:
+            joint.prepare(matrix if recipe is None else recipe.transform(matrix))
+        self._blend(matrix)
 
     def _blend(self, matrix: Matrix) -> Floats:
         sums = [np.zeros((matrix.n_rows, self.n_outputs)) for _ in self.members]
@@ -395,8 +410,10 @@ class Predictor:
             yield int(feature), int(column), float(weights[feature, column])
 
 
-def as_frame(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def as_frame(rows: pd.DataFrame | TextTable | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """`rows` as a DataFrame with column names of type str; DataError if they are no table."""
+    if isinstance(rows, TextTable):
+        return rows.frame
     if isinstance(rows, pd.DataFrame):
         frame = rows
     else:
