@@ -10,7 +10,9 @@ The names below are imported when they are first used: `import automl` alone is 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from automl.model.bundle import load as load
     from automl.model.predictor import Predictor as Predictor
     from automl.workflows.compare import compare as compare
+    from automl.workflows.export import Exported as Exported
+    from automl.workflows.export import export as export
     from automl.workflows.fit import fit as fit
     from automl.workflows.fit import replay as replay
     from automl.workflows.fit import resume as resume
@@ -32,10 +36,12 @@ if TYPE_CHECKING:
 _HOME = {
     "AutoMLClassifier": "automl.estimators",
     "AutoMLRegressor": "automl.estimators",
+    "Exported": "automl.workflows.export",
     "FitConfig": "automl.config",
     "FitResult": "automl.workflows.result",
     "Predictor": "automl.model.predictor",
     "compare": "automl.workflows.compare",
+    "export": "automl.workflows.export",
     "fit": "automl.workflows.fit",
     "load": "automl.model.bundle",
     "profile": "automl.workflows.profile",
@@ -47,11 +53,13 @@ _HOME = {
 __all__ = [  # noqa: F822 - the version has no home here: it is asked for when it is used
     "AutoMLClassifier",
     "AutoMLRegressor",
+    "Exported",
     "FitConfig",
     "FitResult",
     "Predictor",
     "__version__",
     "compare",
+    "export",
     "fit",
     "load",
     "profile",
@@ -73,3 +81,22 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Verb(ModuleType):
+    """A package that is called by its verb: `automl.report` holds modules and is a function."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return __getattr__(self.__name__.rpartition(".")[2])(*args, **options)
+
+
+class _Names(ModuleType):
+    """This package: importing automl.report.page puts a module in the place of a function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _HOME and isinstance(value, ModuleType):
+            value.__class__ = _Verb
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Names

@@ -23,7 +23,7 @@ COMMANDS = "automl.cli.commands"
 # The order of a first reading; commands that are not named here follow by name.
 _FIRST = (
     *("fit", "predict", "evaluate", "explain", "show", "report", "compare", "profile", "verify"),
-    "benchmark",
+    *("export", "serve", "benchmark"),
 )
 
 _MISTAKE, _BUG, _INTERRUPTED = 2, 1, 130

@@ -5,8 +5,10 @@ A date is days since 1970-01-01 (UTC) as a float; the fraction is the time of da
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,10 @@ from automl.data.cells import Cells, Floats, Mask, Texts, days, level_texts
 from automl.data.numbers import is_soft_missing, wrong_texts
 
 ISO = "ISO8601"  # 2016-07-02, 2016-07-02T10:30:00.5+02:00 and what lies between
-_ISO_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
-_ISO_TEXT += r"(?: ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
-_EPOCH = "epoch:"
-_PER_DAY = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
+ISO_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
+ISO_TEXT += r"(?: ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
+EPOCH = "epoch:"
+PER_DAY = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 
 _TIME = re.compile(
     r"(?P<date>.*?)(?P<gap>T|, | )?(?P<clock>[0-9]{1,2}:[0-9]{2}(?P<seconds>:[0-9]{2})?)"
@@ -45,6 +47,18 @@ _SHAPES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"[0-9]{4}([-/])[0-9]{2}"), (r"%Y\1%m",)),
     (re.compile(r"(?:1[89]|2[01])[0-9]{2}(0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"), ("%Y%m%d",)),
 )
+# Parts of a format that are read one by one; in years this near float64 holds microseconds.
+_DIGITS = {
+    "Y": "(?P<year>[0-9]{4})",
+    "m": "(?P<month>[0-9]{2})",
+    "d": "(?P<day>[0-9]{2})",
+    "H": "(?P<hour>[0-9]{2})",
+    "M": "(?P<minute>[0-9]{2})",
+    "S": "(?P<second>[0-9]{2})",
+}
+_PLAIN_ISO = "{Y}-{m}-{d}(?:[T ]{H}:{M}(?::{S})?)?".format_map(_DIGITS)
+_NEAR_YEARS = (1700, 2200)
+_FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 _SAMPLE = 300
 _MAX_FORMATS = 4
 
@@ -79,13 +93,51 @@ def parse_dates(texts: Texts, formats: Sequence[str]) -> Floats:
     return out
 
 
+def date_reader(patterns: Sequence[str]) -> Callable[[str], float]:
+    """What gives of one text in the first of `patterns` the day that `parse_dates` gives.
+
+    NaN where it is not certain of that: for other texts, rare formats and far years.
+    """
+    first = patterns[0] if patterns else ISO
+    shape = _PLAIN_ISO if first == ISO else _plain_shape(first)
+    if shape is None:
+        return lambda text: math.nan
+    fits = re.compile(shape).fullmatch
+
+    def value(text: str) -> float:
+        match = fits(text)
+        if match is None:
+            return math.nan
+        parts = {name: int(part) for name, part in match.groupdict("0").items()}
+        try:
+            stamp = dt.datetime(**parts)  # type: ignore[arg-type]
+        except ValueError:  # no such day
+            return math.nan
+        seconds = stamp.hour * 3600 + stamp.minute * 60 + stamp.second
+        if not _NEAR_YEARS[0] <= stamp.year <= _NEAR_YEARS[1]:
+            return math.nan
+        whole = (stamp.toordinal() - _FIRST_DAY) * 86_400 + seconds
+        return float(whole * 1_000_000) / 86_400e6
+
+    return value
+
+
+def _plain_shape(pattern: str) -> str | None:
+    """A regular expression for padded texts in a strptime format of digits alone, else None."""
+    codes = re.findall("%(.)", pattern)
+    if not {"Y", "m", "d"} <= set(codes) <= set(_DIGITS) or len(codes) > len(set(codes)):
+        return None
+    pieces = re.split("%(.)", pattern)
+    return "".join(_DIGITS[piece] if k % 2 else re.escape(piece) for k, piece in enumerate(pieces))
+
+
 def parse_date_cells(cells: Cells, formats: Mapping[str, Any]) -> tuple[Floats, Mask]:
     """((n_rows,) days with NaN = missing, (n_rows,) True for cells that are not dates)."""
     if cells.source == "datetime":
         return cells.values, np.zeros(cells.n_rows, dtype=bool)
     patterns = list(formats.get("formats", ()))
-    if cells.source != "text" and patterns and patterns[0].startswith(_EPOCH):
-        values = cells.values / _PER_DAY[patterns[0].removeprefix(_EPOCH)]
+    if cells.source != "text" and patterns and patterns[0].startswith(EPOCH):
+        values = cells.values / PER_DAY[patterns[0].removeprefix(EPOCH)]
         bad = np.isinf(values)
         return np.where(bad, np.nan, values), bad
     codes, texts = cells.distinct()
@@ -106,7 +158,7 @@ def number_date_formats(values: Floats) -> list[str]:
     # 1e11 seconds is the year 5138, 1e11 milliseconds is 1973; the other units follow suit.
     size = float(np.median(np.abs(present)))
     unit = "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
-    return [f"{_EPOCH}{unit}"]
+    return [f"{EPOCH}{unit}"]
 
 
 def is_compact_date(values: Floats) -> bool:
@@ -121,24 +173,24 @@ def is_compact_date(values: Floats) -> bool:
 
 
 def _from_texts(texts: Texts, patterns: Sequence[str]) -> Floats:
-    if not patterns or not patterns[0].startswith(_EPOCH):
+    if not patterns or not patterns[0].startswith(EPOCH):
         return parse_dates(texts, patterns)
     numbers = pd.to_numeric(pd.Series(texts, dtype="str"), errors="coerce").to_numpy(np.float64)
     epoch = np.where(np.isfinite(numbers), numbers, np.nan)
-    out = epoch / _PER_DAY[patterns[0].removeprefix(_EPOCH)]
+    out = epoch / PER_DAY[patterns[0].removeprefix(EPOCH)]
     written = parse_dates(texts, ())
     return np.where(np.isnan(out), written, out)
 
 
 def _parse(strings: pd.Series[str], pattern: str) -> Floats:
     if pattern == ISO:  # pandas reads more as ISO, such as the bare year 2016
-        strings = strings.where(strings.str.fullmatch(_ISO_TEXT))
+        strings = strings.where(strings.str.fullmatch(ISO_TEXT))
     return days(pd.to_datetime(strings, format=pattern, errors="coerce", utc=True))
 
 
 def _guess(text: str) -> list[str]:
     """Formats that `text` may be written in."""
-    if re.fullmatch(_ISO_TEXT, text):
+    if re.fullmatch(ISO_TEXT, text):
         return [ISO]
     date, clock = text, ""
     match = _TIME.fullmatch(text)

@@ -22,14 +22,16 @@ _LIGHTGBM_LEVEL, _XGBOOST_LEVEL = 8.0, 5.5
 
 def lightgbm_forest(text: str, n_outputs: int) -> Forest | None:
     """The trees of LightGBM's text format; None if they cannot be tables, or need not be."""
-    trees = _lightgbm_trees(text, n_outputs)
+    trees = lightgbm_trees(text, n_outputs)
     if trees is None or not pays(trees, level_nanoseconds=_LIGHTGBM_LEVEL):
         return None
     return Forest(trees, np.zeros(n_outputs), below=False, set_is_left=True)
 
 
-def _lightgbm_trees(text: str, n_outputs: int) -> Trees | None:
-    """None without trees, where leaves are linear, and where zero counts as missing."""
+def lightgbm_trees(text: str, n_outputs: int) -> Trees | None:
+    """The trees as they are: x <= threshold and codes in a set go left.
+
+    None without trees, where leaves are linear, and where zero counts as missing."""
     fields: defaultdict[str, list[str]] = defaultdict(list)
     start, end = text.find("\nTree="), text.find("\nend of trees")
     for line in text[start:end].splitlines():
@@ -100,6 +102,17 @@ def _lightgbm_levels(
 
 def xgboost_forest(model: bytes) -> Forest | None:
     """The trees of XGBoost's JSON format; None if they cannot be tables, or need not be."""
+    read = xgboost_trees(model)
+    if read is None or not pays(read[0], level_nanoseconds=_XGBOOST_LEVEL):
+        return None
+    return Forest(*read, below=True, set_is_left=False)
+
+
+def xgboost_trees(model: bytes) -> tuple[Trees, NDArray[np.float32]] | None:
+    """The trees as they are, and (k,) what their sums begin with; None if there are none.
+
+    x < threshold goes left in float32, codes in a set go right.
+    """
     learner = json.loads(model)["learner"]
     booster = learner["gradient_booster"]
     if booster["name"] != "gbtree":
@@ -109,12 +122,7 @@ def xgboost_forest(model: bytes) -> Forest | None:
         _xgboost_tree(fields, output)
         for fields, output in zip(booster["model"]["trees"], outputs, strict=True)
     ]
-    if not trees:
-        return None
-    found = Trees.of(trees)
-    if not pays(found, level_nanoseconds=_XGBOOST_LEVEL):
-        return None
-    return Forest(found, _base(learner), below=True, set_is_left=False)
+    return (Trees.of(trees), _base(learner)) if trees else None
 
 
 def _base(learner: Mapping[str, Any]) -> NDArray[np.float32]:

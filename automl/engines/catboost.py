@@ -6,6 +6,8 @@ Notation: n = rows, p = features, k = outputs.
 from __future__ import annotations
 
 import io
+import json
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -26,7 +28,7 @@ from automl.engines._training import (
 )
 from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
 from automl.errors import BundleError, DataError
-from automl.features.matrix import IntArray, Matrix
+from automl.features.matrix import Feature, IntArray, Matrix
 from automl.task import Objective, Task
 
 # Objective -> CatBoost's loss function, which is the metric too. `alpha` is filled in.
@@ -129,6 +131,26 @@ class CatBoostBooster:
             model.shrink(n_trees)
         _strip(model)
         model.save_model(str(path), format="cbm")
+
+    def described(self, features: tuple[Feature, ...]) -> dict[str, Any]:
+        """CatBoost's own JSON format; with the hashes of all codes if it takes categories as such.
+
+        Statistics of categories are kept there by hashes of their codes.
+        """
+        pool = None
+        if self._native:
+            n_codes = max(feature.n_levels for feature in features) + 1
+            values = np.zeros((n_codes, len(features)), dtype=np.float64, order="F")
+            for i, feature in enumerate(features):
+                if feature.n_levels:
+                    values[: feature.n_levels, i] = np.arange(feature.n_levels)
+                    values[feature.n_levels :, i] = np.nan
+            pool = self._pool(Matrix(values, features))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.json"
+            self._model.save_model(str(path), format="json", pool=pool)
+            found: dict[str, Any] = json.loads(path.read_bytes())
+        return found
 
     def _pool(self, matrix: Matrix) -> Any:
         return _pool(matrix, self._native, thread_count=self.threads)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from automl.engines._forest import FastMargin, Forest
 from automl.engines._imports import import_lean
 from automl.engines._lightgbm_text import merged, truncated
+from automl.engines._splits import Trees
 from automl.engines._training import (
     Rounds,
     Splits,
@@ -28,7 +29,7 @@ from automl.engines._training import (
     round_limit,
     words,
 )
-from automl.engines._trees import lightgbm_forest
+from automl.engines._trees import lightgbm_forest, lightgbm_trees
 from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
 from automl.errors import BundleError, ConfigError
 from automl.features.matrix import FloatArray, IntArray, Matrix
@@ -145,10 +146,16 @@ class LightGBMBooster:
         return None if forest is None else (matrix.values, forest)
 
     def _forest(self) -> Forest | None:
-        text = self._text
-        if text is None:
-            text = self._model.model_to_string(num_iteration=self.n_trees, start_iteration=0)
-        return lightgbm_forest(text, self._n_outputs)
+        return lightgbm_forest(self._written(), self._n_outputs)
+
+    def trees(self) -> Trees | None:
+        """Its trees, see `lightgbm_trees`; None for kinds of trees that these cannot be."""
+        return lightgbm_trees(self._written(), self._n_outputs)
+
+    def _written(self) -> str:
+        if self._text is not None:
+            return self._text
+        return str(self._model.model_to_string(num_iteration=self.n_trees, start_iteration=0))
 
     def contributions(self, matrix: Matrix) -> NDArray[np.float64]:
         """(n, k, p + 1) SHAP values (TreeSHAP, Lundberg et al. 2018), base value last."""

@@ -131,6 +131,11 @@ class LinearBooster:
         self.curve = np.empty(0) if curve is None else curve
         self.threads = 1  # scoring is a few NumPy calls per feature, always on one
 
+    @property
+    def model(self) -> AdditiveModel:
+        """The model of the last step."""
+        return self._steps[self.n_trees]
+
     def margin(self, matrix: Matrix, n_trees: int | None = None) -> Floats:
         """(n, k) raw scores at step `n_trees` (default the last)."""
         return self._steps[self._step(n_trees)].margin(matrix)

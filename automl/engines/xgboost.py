@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from automl.engines._forest import FastMargin, Forest
 from automl.engines._imports import import_lean
+from automl.engines._splits import Trees
 from automl.engines._training import (
     Rounds,
     Splits,
@@ -27,7 +28,7 @@ from automl.engines._training import (
     round_limit,
     words,
 )
-from automl.engines._trees import xgboost_forest
+from automl.engines._trees import xgboost_forest, xgboost_trees
 from automl.engines.base import Choice, FitSetup, Float, Int, Params, Prepared, Space, TableSize
 from automl.errors import BundleError, ConfigError
 from automl.features.matrix import Feature, FloatArray, IntArray, Matrix
@@ -163,6 +164,14 @@ class XGBoostBooster:
 
     def _forest(self) -> Forest | None:
         return xgboost_forest(bytes(self._model.save_raw("json")))
+
+    def trees(self) -> tuple[Trees, NDArray[np.float32]] | None:
+        """Its trees and what their sums begin with, see `xgboost_trees`."""
+        return xgboost_trees(bytes(self._model.save_raw("json")))
+
+    def absent_levels(self, features: tuple[Feature, ...]) -> Absent:
+        """The levels of these features that it takes for missing cells."""
+        return _absent_from_json(self._absent_json, features)
 
     def contributions(self, matrix: Matrix) -> NDArray[np.float64]:
         """(n, k, p + 1) SHAP values (TreeSHAP, Lundberg et al. 2018), base value last.

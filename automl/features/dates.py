@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 _MS_PER_DAY = 86_400_000
 # datetime64 has no years beyond this range worth telling apart; int64 milliseconds hold it.
-_FARTHEST_DAY = 3.6e9
+FARTHEST_DAY = 3.6e9
 PARTS = (
     "elapsed",
     "year",
@@ -159,7 +159,7 @@ class DateDifference:
 def _finite_days(parsed: ParsedTable, column: int) -> Floats:
     """(n_rows,) days since 1970-01-01 within a range that datetime64 can hold."""
     days = np.asarray(parsed.values[column], dtype=np.float64)
-    return np.clip(days, -_FARTHEST_DAY, _FARTHEST_DAY)
+    return np.clip(days, -FARTHEST_DAY, FARTHEST_DAY)
 
 
 def _calendar(days: Floats, wanted: set[str]) -> dict[str, Floats]:

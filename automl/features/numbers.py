@@ -16,7 +16,7 @@ from automl.features.strict import Fields
 Floats = NDArray[np.float64]
 
 # Beyond the range of float32 an engine that computes in float32 sees an infinity and refuses it.
-_LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class NumberColumn:
     def transform(self, parsed: ParsedTable) -> list[Floats]:
         """One (n_rows,) array."""
         values = np.asarray(parsed.values[self.column], dtype=np.float64)
-        return [np.clip(values, -_LARGEST, _LARGEST)]
+        return [np.clip(values, -LARGEST, LARGEST)]
 
     def to_json(self) -> dict[str, Any]:
         return {"column": self.column, "name": self.name, "monotone": self.monotone}
