@@ -45,6 +45,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "fast": MappingProxyType({"time_budget": 60.0, "folds": 3}),
         "balanced": MappingProxyType({}),
         "best": MappingProxyType({"time_budget": 1800.0, "folds": 8}),
+        "portable": MappingProxyType({"portable": True}),
     }
 )
 
@@ -124,6 +125,10 @@ class FitConfig:
     force: bool = _option(False, FLAG, _OUTPUT, "Replace a bundle that is there")
     temp_dir: str | None = _option(
         None, PATH, _OUTPUT, "Keep temporary files in this folder", metavar="FOLDER"
+    )
+
+    mlflow: str | None = _option(
+        None, TEXT, _OUTPUT, "Log the run and its model to this MLflow server", metavar="URI"
     )
 
     column: Mapping[str, str] = _option(
@@ -237,6 +242,7 @@ class FitConfig:
     single: bool = _option(False, FLAG, _SEARCH, "Ship the best single model, no blend")
     refit: bool = _option(False, FLAG, _SEARCH, "Ship one model fitted on all rows")
     distil: bool = _option(False, FLAG, _SEARCH, "Ship one model taught by the blend")
+    portable: bool = _option(False, FLAG, _SEARCH, "Train only what can be exported as ONNX")
     max_members: int | None = _option(
         None, whole(1), _SEARCH, "Blend at most so many models", metavar="N", shown="8"
     )

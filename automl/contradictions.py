@@ -40,6 +40,11 @@ def check_together(config: FitConfig) -> None:
             f"--distil and {other} exclude each other.",
             hint="Keep one: each ships one model of its own kind.",
         )
+    if config.portable and config.hash_pii:
+        raise ConfigError(
+            "--portable and --hash-pii exclude each other: an ONNX model cannot compute hashes.",
+            hint="Use --drop-pii to leave personal data out.",
+        )
     if config.max_disparity is not None and not config.sensitive:
         raise ConfigError(
             f"--max-disparity {config.max_disparity:g} limits groups, but none are named.",

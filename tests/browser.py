@@ -70,14 +70,17 @@ class Browser:
         self, place: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False
     ) -> None:
         """Load a file, or an address, as a window of this size shows it."""
+        self._go("about:blank")  # what the last page still asks for is none of the next one's
         self.errors.clear()
         self.requests.clear()
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._call("Emulation.setDeviceMetricsOverride", size)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._call("Emulation.setEmulatedMedia", {"features": scheme})
+        self._go(place if isinstance(place, str) else place.resolve().as_uri())
+
+    def _go(self, address: str) -> None:
         self._events.clear()
-        address = place if isinstance(place, str) else place.resolve().as_uri()
         self._call("Page.navigate", {"url": address})
         self._until("Page.loadEventFired")
 
@@ -95,6 +98,12 @@ class Browser:
             assert time.monotonic() < deadline, f"never true: {script}; {self.errors}"
             time.sleep(0.03)
 
+    def leaving(self, script: str) -> None:
+        """Run what makes the page load another, or itself again; wait for that."""
+        self._events.clear()
+        self.run(script)
+        self._until("Page.loadEventFired")
+
     def press(self, key: str, code: int, text: str = "") -> None:
         """A key, for whatever has the focus."""
         for kind in ("keyDown", "keyUp"):
@@ -106,9 +115,12 @@ class Browser:
         asked = {"behavior": "allow", "downloadPath": str(folder)}
         self._call("Page.setDownloadBehavior", asked)
 
-    def picture(self, path: Path) -> None:
-        """The whole page as PNG."""
-        asked = {"format": "png", "captureBeyondViewport": True}
+    def picture(self, path: Path, *, whole: bool = True) -> None:
+        """The whole page as PNG, or what the window shows of it."""
+        asked: dict[str, Any] = {"format": "png", "captureBeyondViewport": whole}
+        if whole:
+            size = self._call("Page.getLayoutMetrics")["cssContentSize"]
+            asked["clip"] = {**size, "x": 0, "y": 0, "scale": 1}
         found = self._call("Page.captureScreenshot", asked)
         path.write_bytes(base64.b64decode(found["data"]))
 

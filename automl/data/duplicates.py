@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.integer[Any]]
 
+_HEAD = 1000  # rows by which columns are put in order
+
 
 def duplicate_rows(frame: pd.DataFrame) -> IntArray:
     """(n_rows,) group id per row, 0..g-1 by first appearance; equal ids = equal in all columns.
@@ -19,14 +21,12 @@ def duplicate_rows(frame: pd.DataFrame) -> IntArray:
     n_rows = len(frame)
     ids = np.arange(n_rows)  # the first row that each row is equal to
     rows, codes = ids, np.zeros(n_rows, dtype=np.int64)
-    # Numbers are the quickest to tell apart, and few rows are left for the columns after them.
-    columns = sorted(
-        range(frame.shape[1]),
-        key=lambda i: not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[i]),
-    )
-    for i in columns:
-        cells, levels = pd.factorize(frame.iloc[:, i].take(rows), use_na_sentinel=False)
-        codes, _ = pd.factorize(codes * len(levels) + cells)
+    for place, i in enumerate(_quickest(frame)):
+        column = frame.iloc[:, i]
+        cells, levels = pd.factorize(
+            column if len(rows) == n_rows else column.take(rows), use_na_sentinel=False
+        )
+        codes = cells if place == 0 else pd.factorize(codes * len(levels) + cells)[0]
         shared = np.bincount(codes)[codes] > 1
         if not shared.all():
             rows, codes = rows[shared], codes[shared]
@@ -35,3 +35,15 @@ def duplicate_rows(frame: pd.DataFrame) -> IntArray:
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     ids[rows] = rows[first][inverse]
     return np.asarray(pd.factorize(ids)[0])
+
+
+def _quickest(frame: pd.DataFrame) -> list[int]:
+    """The columns, those first that tell most rows apart at the least cost.
+
+    Numbers are the quickest to tell apart. The more of its first cells differ, the fewer rows are
+    left for the columns after it.
+    """
+    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
+    head = frame.iloc[:_HEAD]
+    distinct = [len(pd.unique(head.iloc[:, i])) for i in range(frame.shape[1])]
+    return sorted(range(frame.shape[1]), key=lambda i: (not numeric[i], -distinct[i]))

@@ -13,10 +13,15 @@ from automl.errors import ConfigError
 
 # Operators by the versions that onnxruntime 1.21.1 and later know; from there on it runs trees
 # whose splits are sets.
-OPSETS: Final = {"": 21, "ai.onnx.ml": 5}
+OPSETS: Final = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
 LEAST_RUNTIME: Final = "1.21.1"
 _IR_VERSION: Final = 10
-_ML: Final = frozenset({"LabelEncoder", "TreeEnsemble"})
+# Operators that are not ONNX's own; onnxruntime brings those of "com.microsoft" along.
+_DOMAINS: Final = {
+    "LabelEncoder": "ai.onnx.ml",
+    "TreeEnsemble": "ai.onnx.ml",
+    "Tokenizer": "com.microsoft",
+}
 
 Array = NDArray[Any]
 
@@ -44,6 +49,7 @@ class Graph:
         self._prefix = ""
         while any(name.startswith(self._prefix + "v") for name in names):
             self._prefix += "_"
+        self._domains = {""}
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._nodes: list[Any] = []
@@ -76,8 +82,9 @@ class Graph:
         if key not in self._made:
             outputs = tuple(f"{self._prefix}v{len(self._made)}_{i}" for i in range(n_outputs))
             made = {name: self._attribute(value) for name, value in attributes.items()}
-            domain = "ai.onnx.ml" if kind in _ML else ""
+            domain = _DOMAINS.get(kind, "")
             node = self._onnx.helper.make_node(kind, values, list(outputs), domain=domain, **made)
+            self._domains.add(domain)
             self._nodes.append(node)
             self._made[key] = outputs
         return self._made[key]
@@ -111,7 +118,9 @@ class Graph:
         )
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid(name, at) for name, at in OPSETS.items()],
+            opset_imports=[
+                helper.make_opsetid(name, OPSETS[name]) for name in sorted(self._domains)
+            ],
             ir_version=_IR_VERSION,
             producer_name=producer[0],
             producer_version=producer[1],

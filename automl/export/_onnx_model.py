@@ -73,15 +73,16 @@ def _margin(graph: Graph, program: Program, columns: Mapping[int, str], nothing:
                 linear.add(model, weight)
                 continue
             key = (model.columns, model.narrow)
-            trees = Weighted(model.trees, weight, model.below, model.set_is_left)
-            alike.setdefault(key, []).append(trees)
+            booster = Weighted(model.trees, weight, model.below, model.set_is_left)
+            alike.setdefault(key, []).append(booster)
     parts = []
     for (features, narrow), trees in alike.items():
         base += constants(trees, k)
+        if not any(len(each.trees.feature) for each in trees):
+            continue
         values = graph.beside([columns[i] for i in features])
         values = graph.single(values) if narrow else values
-        made = ensemble(graph, values, trees, k)
-        parts += [] if made is None else [made]
+        parts.append(ensemble(graph, values, trees, k))
     parts += linear.effects(graph, columns)
     base += linear.start
     total = graph.constant(base.reshape(1, k))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from automl.export._onnx_dates import days_of, parts_of
 from automl.export._onnx_graph import Graph
+from automl.export._onnx_text import columns_of_text
 from automl.export.program import (
     Arithmetic,
     Bins,
@@ -27,6 +28,7 @@ from automl.export.program import (
     Narrow,
     Number,
     Program,
+    Terms,
 )
 
 Floats = NDArray[np.float64]
@@ -50,7 +52,7 @@ def columns_of(graph: Graph, program: Program, inputs: Sequence[str]) -> dict[in
     for step in program.steps:
         if isinstance(step, Boolean) and not takes_text(program.inputs[step.input]):
             columns |= _bit(graph, step, inputs[step.input])
-        elif isinstance(step, Number | Boolean | Level | Days):
+        elif isinstance(step, Number | Boolean | Level | Days | Terms):
             columns |= _READERS[type(step)](graph, step, inputs[step.input])
         else:
             columns |= _WRITERS[type(step)](graph, step, columns)
@@ -197,6 +199,7 @@ _READERS: Final[Mapping[type, Writer]] = {
     Boolean: _boolean,
     Level: _level,
     Days: _days,
+    Terms: columns_of_text,
 }
 _WRITERS: Final[Mapping[type, Callable[[Graph, Any, Mapping[int, str]], dict[int, str]]]] = {
     Lookup: _lookup,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,19 +32,15 @@ class Weighted:
     set_is_left: bool
 
 
-def ensemble(graph: Graph, features: str, boosters: list[Weighted], n_outputs: int) -> str | None:
-    """(rows, k) sum of the trees' weighted leaves; None if no tree has a split.
+def ensemble(graph: Graph, features: str, boosters: list[Weighted], n_outputs: int) -> str:
+    """(rows, k) sum of the trees' weighted leaves, of those trees that have a split.
 
     features: (rows, p) float64; where `below`, of values that float32 holds. Everything is
     compared in float64, in which the thresholds of all libraries are exact.
     """
     parts = [_Nodes.of(each) for each in boosters]
-    parts = [part for part in parts if len(part.root)]
-    if not parts:
-        return None
     nodes = _Nodes.joined(parts)
     order, is_leaf = nodes.children()
-    members = np.concatenate([part.members for part in parts])
     return graph.op(
         "TreeEnsemble",
         features,
@@ -61,7 +58,7 @@ def ensemble(graph: Graph, features: str, boosters: list[Weighted], n_outputs: i
         nodes_missing_value_tracks_true=nodes.nan_true.astype(np.int64).tolist(),
         leaf_targetids=nodes.output.tolist(),
         leaf_weights=nodes.leaf,
-        **({"membership_values": members} if len(members) else {}),
+        **({"membership_values": nodes.members} if len(nodes.members) else {}),
     )
 
 
@@ -115,14 +112,14 @@ class _Nodes:
         ends = np.searchsorted(trees.level_split, np.flatnonzero(trees.is_set), side="right")
         return cls(
             root=first_split[split],
-            feature=trees.feature,
+            feature=trees.feature.astype(np.int64),
             threshold=threshold,
             is_set=trees.is_set,
             nan_true=trees.nan_left ^ swapped,
             yes=np.where(swapped, right, left),
             no=np.where(swapped, left, right),
             leaf=booster.weight * trees.values[grown],
-            output=np.repeat(trees.output, trees.n_leaves)[grown],
+            output=np.repeat(trees.output, trees.n_leaves)[grown].astype(np.int64),
             members=np.insert(trees.level_code.astype(np.float64), ends, np.nan),
         )
 
@@ -133,9 +130,10 @@ class _Nodes:
         n_leaves = np.cumsum([0, *(len(part.leaf) for part in parts)])
 
         def moved(side: Ints, i: int) -> Ints:
-            return np.where(side >= 0, side + n_splits[i], side - n_leaves[i])
+            found: Ints = np.where(side >= 0, side + n_splits[i], side - n_leaves[i])
+            return found
 
-        def all_of(name: str) -> NDArray[np.generic]:
+        def all_of(name: str) -> NDArray[Any]:
             return np.concatenate([getattr(part, name) for part in parts])
 
         names = ("feature", "threshold", "is_set", "nan_true", "leaf", "output", "members")
@@ -143,7 +141,7 @@ class _Nodes:
             root=np.concatenate([part.root + n_splits[i] for i, part in enumerate(parts)]),
             yes=np.concatenate([moved(part.yes, i) for i, part in enumerate(parts)]),
             no=np.concatenate([moved(part.no, i) for i, part in enumerate(parts)]),
-            **{name: all_of(name) for name in names},  # type: ignore[arg-type]
+            **{name: all_of(name) for name in names},
         )
 
     def children(self) -> tuple[tuple[Ints, Ints], tuple[NDArray[np.bool_], NDArray[np.bool_]]]:

@@ -30,7 +30,7 @@ _SUMMARY: Final = "one ONNX file from raw columns to the prediction, for onnxrun
 
 
 def write(predictor: Predictor, folder: Path, options: ExportOptions) -> list[str]:
-    """Write `model.onnx`. Raises ConfigError for texts and hashed columns, see `refuse`."""
+    """Write `model.onnx`. Raises ConfigError for hashed columns, see `refuse`."""
     library("onnx")
     program = program_of(predictor)
     refuse(program)
@@ -42,13 +42,6 @@ def write(predictor: Predictor, folder: Path, options: ExportOptions) -> list[st
 def refuse(program: Program) -> None:
     """Raises ConfigError, with a way out, if the program has a step that ONNX cannot express."""
     for step in program.steps:
-        if isinstance(step, Terms):
-            column = program.inputs[step.input].name
-            raise ConfigError(
-                f"The member {program.members[0].name!r} uses the terms of the text column "
-                f"{column!r}, which an ONNX model cannot take apart.",
-                hint="Fit again with --preset portable, or export --to python.",
-            )
         if isinstance(step, Level) and step.key:
             column = program.inputs[step.input].name
             raise ConfigError(
@@ -65,6 +58,11 @@ def _notes(program: Program) -> list[str]:
     ]
     if any(each.kind == "datetime" for each in program.inputs):
         notes.append("Dates are strings in ISO 8601, such as 2026-11-21 or 2026-11-21T10:30:00Z.")
+    if any(isinstance(step, Terms) for step in program.steps):
+        notes.append(
+            "Texts are taken apart by an operator of onnxruntime's own (Tokenizer); score them in "
+            "batches of some thousand rows, which take about 30 KB each."
+        )
     names = output_names(program)
     if any(name.endswith("_") for name in names):
         notes.append(f"Columns have the outputs' names, so these are {', '.join(names)}.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from automl.export.base import ExportFormat
 
 _PACKAGE: Final = "automl.export"
-_DECLARED: Final = re.compile(r"^FORMAT\b", re.MULTILINE)
+_DECLARED: Final = re.compile(r"^FORMAT\b.*= ExportFormat\b", re.MULTILINE)
 
 
 @cache

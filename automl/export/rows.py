@@ -37,7 +37,7 @@ def drawn_rows(predictor: Predictor, n_rows: int, seed: int = 0) -> pd.DataFrame
         column = predictor.schema.columns[i]
         draw = _drawer(column, _words(predictor, i))
         kinds = generator.random(n_rows)
-        kinds[:2] = [0.0, _MISSING]
+        kinds[:2] = [0.0, _MISSING][:n_rows]
         drawn = [
             None if kind < _MISSING else draw(generator, kind < _MISSING + _STRANGE)
             for kind in kinds
@@ -48,6 +48,29 @@ def drawn_rows(predictor: Predictor, n_rows: int, seed: int = 0) -> pd.DataFrame
             drawn[row] = text
         cells[column.name] = pd.Series(text_array(drawn), dtype="str")
     return pd.DataFrame(cells)
+
+
+def typical_rows(predictor: Predictor, n_rows: int) -> pd.DataFrame:
+    """(n_rows,) typed rows that look like training rows, as an example; none is one.
+
+    Numbers are quantiles, categories the commonest levels, dates ISO texts; no cell is missing.
+    """
+    columns = [predictor.schema.columns[i] for i in predictor.schema.used]
+    return pd.DataFrame({column.name: _typical(column, n_rows) for column in columns})
+
+
+def _typical(column: Column, n_rows: int) -> pd.Series[Any]:
+    parts = [(row + 1) / (n_rows + 1) for row in range(n_rows)]
+    if column.kind is Kind.NUMERIC and column.bins:
+        cells = [column.bins[round(part * (len(column.bins) - 1))] for part in parts]
+        return pd.Series(cells, dtype=np.float64)
+    if column.kind is Kind.DATETIME:
+        texts = [_date_text(column.bins[round(p * (len(column.bins) - 1))]) for p in parts]
+    elif column.kind is Kind.TEXT or column.hash_key or not column.levels:
+        texts = ["some text"] * n_rows
+    else:
+        texts = [column.levels[row % len(column.levels)] for row in range(n_rows)]
+    return pd.Series(texts, dtype="str")
 
 
 def text_cells(frame: pd.DataFrame) -> pd.DataFrame:

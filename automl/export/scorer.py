@@ -29,7 +29,7 @@ from automl.export.scorer_files import read_csv
 from automl.export.scorer_steps import STEPS
 from automl.export.scorer_trees import Axes, Forest
 
-_BLOCK = 1 << 18  # (row, tree) pairs that are walked at a time
+_CODES = 1 << 22  # numbers that are made at a time for the trees to compare
 
 
 class Model:
@@ -45,11 +45,17 @@ class Model:
             self._arrays = {name: arrays[name] for name in arrays.files}
         self.names: list[str] = [column["name"] for column in self.facts["inputs"]]
         self.classes: list[str] = self.facts["classes"]
+        steps = [self._with_arrays(step) for step in self.facts["steps"]]
+        self._steps = [(STEPS[step["kind"]](step), step) for step in steps]
+        self._effects = [self._with_arrays(effect) for effect in self.facts["effects"]]
         self._axes = Axes(self.facts["axes"], self._arrays)
         self._forests = [Forest(facts, self._arrays) for facts in self.facts["forests"]]
 
     def predict(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """The label or the value of each record; a name that a record lacks is a missing cell."""
+        """The label or the value of each record.
+
+        What a record lacks is a missing cell; ValueError for a column that all of them lack.
+        """
         return list(self.predict_columns(_columns(records, self.names))[self.facts["value_name"]])
 
     def predict_proba(self, records: Sequence[Mapping[str, Any]]) -> Array:
@@ -80,25 +86,25 @@ class Model:
         if any(each.n != n for each in cells):
             raise ValueError("The columns have different numbers of cells.")
         table = np.empty((self.facts["n_columns"], n))
-        for facts in self.facts["steps"]:
-            step = {name: self._array(value) for name, value in facts.items()}
-            read = cells[step["input"]] if "input" in step else table
-            table[step["out"]] = STEPS[step["kind"]](read, step)
+        for make, step in self._steps:
+            table[step["out"]] = make(cells[step["input"]] if "input" in step else table)
         margin = np.tile(np.array(self.facts["base"]), (n, 1))
-        for effect in self.facts["effects"]:
-            told = {name: self._array(value) for name, value in effect.items()}
-            margin += _effect(table[effect["column"]], told)
-        if self._forests:
-            size = max(1, _BLOCK // max(forest.n_trees for forest in self._forests))
-            for start in range(0, n, size):
-                rows = slice(start, start + size)
-                codes = self._axes.codes(table[:, rows])
-                for forest in self._forests:
-                    margin[rows] += forest.scores(codes)
+        for effect in self._effects:
+            margin += _effect(table[effect["column"]], effect)
+        size = max(1, _CODES // max(1, self._axes.n))
+        for start in range(0, n if self._forests else 0, size):
+            rows = slice(start, start + size)
+            codes = self._axes.codes(table[:, rows])
+            for forest in self._forests:
+                margin[rows] += forest.scores(codes)
         return margin
 
-    def _array(self, value: Any) -> Any:
-        return self._arrays[value["npz"]] if isinstance(value, dict) and "npz" in value else value
+    def _with_arrays(self, facts: Facts) -> Facts:
+        """Facts with the arrays that they name."""
+        return {
+            name: self._arrays[value["npz"]] if isinstance(value, dict) else value
+            for name, value in facts.items()
+        }
 
     def probabilities(self, margin: Array) -> Array:
         """(n, n_classes) calibrated probabilities of margins."""
@@ -148,7 +154,7 @@ def _effect(cells: Array, effect: Facts) -> Array:
 
 def _columns(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[Any]]:
     found = {name for record in records for name in record}
-    return {name: [r.get(name) for r in records] for name in names if name in found}
+    return {name: [r.get(name) for r in records] for name in names if name in found or not records}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

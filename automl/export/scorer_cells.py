@@ -15,12 +15,15 @@ Facts = Mapping[str, Any]
 
 _MICROSECONDS = 86_400_000_000  # of a day
 _INTEGRAL = 1e15
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
+_DAYS_OF_400_YEARS = 146_097
 _PLAIN = str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'")
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _ISO = (
     r"(?P<Y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"
-    r"(?:[T ](?P<H>[0-9]{2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9}))?)?"
-    r"(?: ?(?P<z>Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
+    r"(?:[T ](?P<H>[01][0-9]|2[0-3]):(?P<M>[0-5][0-9])"
+    r"(?::(?P<S>[0-5][0-9])(?:\.(?P<f>[0-9]{1,9}))?)?"
+    r"(?: ?(?P<z>Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?))?)?"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 BITS = {
@@ -51,7 +54,7 @@ class Cells:
         if present and all(_is_number(value) for value in present):
             return cls._typed("number", values, gone, _float)
         if present and all(isinstance(value, datetime.date) for value in present):
-            return cls._typed("datetime", values, gone, _days)
+            return cls._typed("datetime", values, gone, _since)
         known: dict[str, int] = {}
         codes = []
         for value, lost in zip(values, gone, strict=True):
@@ -92,9 +95,9 @@ def _float(value: Any) -> float:
         return math.inf
 
 
-def _days(value: datetime.date) -> float:
+def _since(value: datetime.date) -> float:
     if not isinstance(value, datetime.datetime):
-        return float((value - datetime.date(1970, 1, 1)).days)
+        return float(value.toordinal() - _EPOCH)
     stamp = value.replace(tzinfo=None) - (value.utcoffset() or datetime.timedelta())
     return (stamp - datetime.datetime(1970, 1, 1)) / datetime.timedelta(days=1)
 
@@ -146,21 +149,24 @@ def _date(match: re.Match[str]) -> float | None:
     hour = int(part.get("H", 0))
     if "I" in part:
         hour = int(part["I"]) % 12 + 12 * (part.get("p", "am").lower() == "pm")
-    fraction = int(part.get("f", "0")[:6].ljust(6, "0"))
-    try:
-        stamp = datetime.datetime(
-            year, month, int(part.get("d", 1)), hour, int(part.get("M", 0)), int(part.get("S", 0))
-        )
+    try:  # in a year that Python has, and with the same leap days
+        days = datetime.date(year or 400, month, int(part.get("d", 1))).toordinal() - _EPOCH
     except ValueError:
         return None
-    since = stamp - datetime.datetime(1970, 1, 1)
-    micros = (since.days * 86_400 + since.seconds) * 1_000_000 + fraction
-    zone = part.get("z", "Z").upper()
-    if zone not in ("Z", "UTC"):
-        digits = zone[1:].replace(":", "").ljust(6, "0")
-        seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:6])
-        micros -= (1 if zone[0] == "+" else -1) * seconds * 1_000_000
-    return micros / _MICROSECONDS
+    days -= 0 if year else _DAYS_OF_400_YEARS
+    seconds = hour * 3600 + int(part.get("M", 0)) * 60 + int(part.get("S", 0))
+    seconds += days * 86_400 - _offset(part.get("z", "Z"))
+    fraction = int(part.get("f", "0")[:6].ljust(6, "0"))
+    return (seconds * 1_000_000 + fraction) / _MICROSECONDS
+
+
+def _offset(zone: str) -> int:
+    """Seconds that a time zone is ahead."""
+    if zone[0] not in "+-":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(6, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:])
+    return seconds if zone[0] == "+" else -seconds
 
 
 def date_reader(patterns: Sequence[str]) -> Any:

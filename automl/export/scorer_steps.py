@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,85 +23,105 @@ from automl.export.scorer_cells import (
     read_plain,
 )
 
+Make = Callable[[Any], Array]
+
 _MILLISECONDS = 86_400_000
 
 
-def _step_number(cells: Cells, step: Facts) -> Array:
-    if cells.source == "text":
-        return cells.read(number_reader(step))
-    if cells.source == "datetime":
-        return np.full(cells.n, np.nan)
-    return np.where(np.isinf(cells.numbers), np.nan, cells.numbers)
+# --- Steps that read cells: what is needed again for other rows is made once. ---
 
 
-def _step_boolean(cells: Cells, step: Facts) -> Array:
-    if cells.source in ("boolean", "number"):
-        return np.where(np.isin(cells.numbers, (0, 1)), cells.numbers, np.nan)
+def _number(step: Facts) -> Make:
+    read = number_reader(step)
+
+    def make(cells: Cells) -> Array:
+        if cells.source == "text":
+            return cells.read(read)
+        if cells.source == "datetime":
+            return np.full(cells.n, np.nan)
+        return np.where(np.isinf(cells.numbers), np.nan, cells.numbers)
+
+    return make
+
+
+def _boolean(step: Facts) -> Make:
     words = dict(step["words"])
-    return cells.read(lambda text: words.get(text.lower()))
+
+    def make(cells: Cells) -> Array:
+        if cells.source in ("boolean", "number"):
+            return np.where(np.isin(cells.numbers, (0, 1)), cells.numbers, np.nan)
+        return cells.read(lambda text: words.get(text.lower()))
+
+    return make
 
 
-def _step_days(cells: Cells, step: Facts) -> Array:
-    if cells.source == "datetime":
-        return cells.numbers
-    epoch: float = step["epoch"]
-    dates = date_reader(step["patterns"])
-    if not epoch:
-        return cells.read(dates)
-    if cells.source != "text":
-        return np.where(np.isinf(cells.numbers), np.nan, cells.numbers / epoch)
+def _days(step: Facts) -> Make:
+    epoch, dates = step["epoch"], date_reader(step["patterns"])
 
     def read(text: str) -> float | None:
-        number: float | None = read_plain(text)
+        number: float | None = read_plain(text) if epoch else None
         if number is None:
             number = dates(text)
         else:
             number /= epoch
         return number
 
-    return cells.read(read)
+    def make(cells: Cells) -> Array:
+        if cells.source == "datetime":
+            return cells.numbers
+        if epoch and cells.source != "text":
+            return np.where(np.isinf(cells.numbers), np.nan, cells.numbers / epoch)
+        return cells.read(read)
+
+    return make
 
 
-def _step_level(cells: Cells, step: Facts) -> Array:
+def _level(step: Facts) -> Make:
     known = {level: i for i, level in enumerate(step["levels"])}
     meant: dict[float, int | None] = {}
-    if step["by_number"] and cells.source == "number":
-        for i, level in enumerate(step["levels"]):
-            number = read_plain(level)
-            if number is not None:
-                meant[number] = None if number in meant else i
+    for level, i in known.items() if step["by_number"] else ():
+        number = read_plain(level)
+        if number is not None:
+            meant[number] = None if number in meant else i
 
-    def read(text: str) -> int:
-        text = _spelt(text, cells.source, step["source"])
-        if step["key"]:
-            raw = text.encode("utf-8", "surrogatepass")
-            text = "h" + hmac.new(bytes.fromhex(step["key"]), raw, hashlib.sha256).hexdigest()[:20]
-        place = known.get(text)
-        if place is None and meant:
-            place = meant.get(float(text))
-        return len(known) if place is None else place
+    def make(cells: Cells) -> Array:
+        def read(text: str) -> int:
+            place = known.get(_spelt(text, cells.source, step))
+            if place is None and meant and cells.source == "number":
+                place = meant.get(float(text))
+            return len(known) if place is None else place
 
-    return cells.read(read)
+        return cells.read(read)
+
+    return make
 
 
-def _spelt(text: str, found: str, source: str) -> str:
-    """A text as a column of this source writes its levels."""
-    if source in (found, "text"):
+def _spelt(text: str, found: str, step: Facts) -> str:
+    """A text as the column of the step writes its levels."""
+    source, key = step["source"], step["key"]
+    if source == "boolean" and source != found:
+        text = BITS.get(text.lower(), text)
+    elif source not in (found, "text"):
+        value = read_plain(text) if source == "number" else read_iso(text)
+        text = text if value is None else level_text(value, source)
+    if not key:
         return text
-    if source == "boolean":
-        return BITS.get(text.lower(), text)
-    value = read_plain(text) if source == "number" else read_iso(text)
-    return text if value is None else level_text(value, source)
+    raw = text.encode("utf-8", "surrogatepass")
+    return "h" + hmac.new(bytes.fromhex(key), raw, hashlib.sha256).hexdigest()[:20]
 
 
-def _step_terms(cells: Cells, step: Facts) -> Array:
-    codes, texts = cells.distinct()
+def _terms(step: Facts) -> Make:
     index = {term: i for i, term in enumerate(step["terms"])}
-    made = np.full((len(texts) + 1, len(step["out"])), np.nan)
-    for i, text in enumerate(texts):
-        sizes = {"length": len(text), "words": len(re.findall(r"\w+", text))}
-        made[i] = [*(sizes[size] for size in step["sizes"]), *_meaning(text, index, step)]
-    return made.astype(np.float32)[codes].T
+
+    def make(cells: Cells) -> Array:
+        codes, texts = cells.distinct()
+        made = np.full((len(texts) + 1, len(step["out"])), np.nan)
+        for i, text in enumerate(texts):
+            sizes = {"length": len(text), "words": len(re.findall(r"\w+", text))}
+            made[i] = [*(sizes[size] for size in step["sizes"]), *_meaning(text, index, step)]
+        return made.astype(np.float32)[codes].T
+
+    return make
 
 
 def _meaning(text: str, index: Mapping[str, int], step: Facts) -> Array:
@@ -119,7 +140,10 @@ def _meaning(text: str, index: Mapping[str, int], step: Facts) -> Array:
     return step["axes"][:, ids] @ (weights / length if length else weights)
 
 
-def _step_lookup(table: Array, step: Facts) -> Array:
+# --- Steps that read columns. ---
+
+
+def _lookup(table: Array, step: Facts) -> Array:
     cells, keys = table[step["column"]], step["keys"]
     values = np.vstack([step["values"], step["other"], step["missing"]])
     place = np.minimum(np.searchsorted(keys, cells), max(len(keys) - 1, 0))
@@ -128,7 +152,7 @@ def _step_lookup(table: Array, step: Facts) -> Array:
     return values[place].T
 
 
-def _step_cross(table: Array, step: Facts) -> Array:
+def _cross(table: Array, step: Facts) -> Array:
     first, *others = step["columns"]
     made = table[first]
     for column, size in zip(others, step["sizes"][1:], strict=True):
@@ -136,7 +160,7 @@ def _step_cross(table: Array, step: Facts) -> Array:
     return made
 
 
-def _step_bins(table: Array, step: Facts) -> Array:
+def _bins(table: Array, step: Facts) -> Array:
     cells, points = table[step["column"]], step["points"]
     place = np.searchsorted(points, cells, "right")
     if step["exact"]:
@@ -145,13 +169,13 @@ def _step_bins(table: Array, step: Facts) -> Array:
     return np.where(np.isnan(cells), len(points) + 1, place)
 
 
-def _step_narrow(table: Array, step: Facts) -> Array:
+def _narrow(table: Array, step: Facts) -> Array:
     with np.errstate(over="ignore"):
         made = table[step["column"]].astype(np.float32)
     return np.where(np.isfinite(made), made, np.nan)
 
 
-def _step_arithmetic(table: Array, step: Facts) -> Array:
+def _arithmetic(table: Array, step: Facts) -> Array:
     a, b = table[step["first"]], table[step["second"]]
     with np.errstate(all="ignore"):
         if step["operation"] == "ratio":
@@ -161,7 +185,7 @@ def _step_arithmetic(table: Array, step: Facts) -> Array:
         return a + b if step["operation"] == "sum" else a - b
 
 
-def _step_dates(table: Array, step: Facts) -> Array:
+def _date_parts(table: Array, step: Facts) -> Array:
     days = table[step["column"]]
     gone = np.isnan(days)
     ms = np.rint(np.where(gone, 0.0, days) * _MILLISECONDS).astype(np.int64)
@@ -188,17 +212,26 @@ def _step_dates(table: Array, step: Facts) -> Array:
     return [np.where(gone, np.nan, parts[part]) for part in step["parts"]]
 
 
-STEPS = {
-    "Number": _step_number,
-    "Boolean": _step_boolean,
-    "Days": _step_days,
-    "Level": _step_level,
-    "Terms": _step_terms,
-    "Lookup": _step_lookup,
-    "Cross": _step_cross,
-    "Bins": _step_bins,
-    "Clip": lambda table, step: np.clip(table[step["column"]], step["low"], step["high"]),
-    "Narrow": _step_narrow,
-    "Arithmetic": _step_arithmetic,
-    "DateParts": _step_dates,
+def _clip(table: Array, step: Facts) -> Array:
+    return np.clip(table[step["column"]], step["low"], step["high"])
+
+
+def _of_columns(make: Callable[[Array, Facts], Array]) -> Callable[[Facts], Make]:
+    return lambda step: lambda table: make(table, step)
+
+
+# By kind of step, from its facts to a function of the cells of its input, or of all columns.
+STEPS: dict[str, Callable[[Facts], Make]] = {
+    "Number": _number,
+    "Boolean": _boolean,
+    "Days": _days,
+    "Level": _level,
+    "Terms": _terms,
+    "Lookup": _of_columns(_lookup),
+    "Cross": _of_columns(_cross),
+    "Bins": _of_columns(_bins),
+    "Clip": _of_columns(_clip),
+    "Narrow": _of_columns(_narrow),
+    "Arithmetic": _of_columns(_arithmetic),
+    "DateParts": _of_columns(_date_parts),
 }

@@ -138,8 +138,10 @@ def about_rows(frame: pd.DataFrame, views: Sequence[View], aim: Aim | None) -> l
     n_rows, n_distinct = len(groups), int(groups.max()) + 1
     sizes = np.bincount(groups).astype(np.float64)
     pairs = float((sizes * (sizes - 1)).sum()) / 2
+    if n_distinct == n_rows:
+        return []
     expected = natural_copies(told) * n_rows * (n_rows - 1) / 2
-    if n_distinct == n_rows or expected > _NATURAL * pairs:
+    if expected > _NATURAL * pairs:
         return []
     found: list[Finding] = []
     if aim is None:

@@ -19,7 +19,7 @@ from automl.insight.relations import Relations, relate, twins
 from automl.insight.scatter import Scatter, scatters
 from automl.insight.shapes import Shape, shape_of
 from automl.insight.toward import Aim, Toward, relate_to_target
-from automl.insight.view import Codes, Floats, View, day_text, look_at, samples
+from automl.insight.view import Codes, View, day_text, look_at, samples
 
 # Rows that kinds, distributions of text and relations are found on; the rest is counted only.
 SAMPLE_ROWS = 100_000
@@ -162,15 +162,9 @@ def _aim(target: Target, rows: Codes | None) -> Aim:
     return Aim(target, y if rows is None else y[rows])
 
 
-def _numbers(view: View) -> Floats:
-    values = view.values if view.whole is None else view.whole
-    assert values is not None
-    return values[~np.isnan(values)]
-
-
 def _outliers(views: Sequence[View]) -> dict[str, Outliers]:
     found = {
-        view.name: find_outliers(_numbers(view))
+        view.name: find_outliers(view.present)
         for view in views
         if view.kind is Kind.NUMERIC and view.values is not None and not view.is_id
     }
@@ -202,7 +196,7 @@ def _column(
 def _facts(view: View) -> dict[str, Any]:
     if view.values is None or view.personal is not None or view.kind is Kind.BOOLEAN or view.is_id:
         return {}
-    values = _numbers(view)
+    values = view.present
     if not len(values):
         return {}
     if view.kind is Kind.DATETIME:

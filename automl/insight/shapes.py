@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.data.schema import Kind
+from automl.insight.histogram import binned
 from automl.insight.outliers import Outliers
 from automl.insight.view import (
     Floats,
@@ -52,9 +53,7 @@ def shape_of(view: View, outliers: Outliers | None) -> Shape | None:
         return Shape(counts, labels=tuple(view.levels[:2]))
     if view.codes is not None:
         return _bars(view)
-    assert view.values is not None
-    values = view.values if view.whole is None else view.whole
-    return _histogram(values[~np.isnan(values)], outliers)
+    return _histogram(view.present, outliers)
 
 
 def _bars(view: View) -> Shape | None:
@@ -85,13 +84,12 @@ def _histogram(values: Floats, outliers: Outliers | None, what: str = "") -> Sha
         if middle - low > _STRETCH * (middle - q1):
             low = q1
     edges = _edges(values, low, high)
-    counts = np.histogram(values, edges)[0]
+    first, last = float(edges[0]), float(edges[-1])
+    counts = binned(values, first, last, len(edges) - 1).astype(np.int64)
+    below = int((values < first).sum())
+    above = len(values) - int(counts.sum()) - below
     return Shape(
-        tuple(counts.tolist()),
-        edges=tuple(edges.tolist()),
-        below=int((values < edges[0]).sum()),
-        above=int((values > edges[-1]).sum()),
-        what=what,
+        tuple(counts.tolist()), edges=tuple(edges.tolist()), below=below, above=above, what=what
     )
 
 

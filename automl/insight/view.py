@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,14 @@ class View:
     def is_number(self) -> bool:
         """Numbers and dates, which have an order and a distance; not identifiers."""
         return self.values is not None and self.kind is not Kind.BOOLEAN
+
+    @cached_property
+    def present(self) -> Floats:
+        """The numbers that are there, of all rows where they are known."""
+        values = self.values if self.whole is None else self.whole
+        assert values is not None
+        gone = np.isnan(values)
+        return values[~gone] if gone.any() else values
 
     @property
     def absent(self) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,11 +16,10 @@ from automl.insight.shapes import Shape
 from automl.insight.toward import Bin, number_text, others_text
 from automl.insight.view import Floats, day_text
 from automl.report.page import N_COLOURS, shown
-from automl.report.svg import scale, svg, ticks
+from automl.report.svg import fitted, scale, svg, ticks
 
 WIDTH = 340  # of the small charts, about that of a phone
 _LINE = 20
-_LETTERS = 19
 _CELL = 22
 _MATRIX_LEFT = 150
 _WRITTEN = 16  # columns up to which the cells of a matrix hold their number
@@ -74,7 +74,7 @@ def _bars(shape: Shape, name: str) -> str:
 
 
 def _left(label: str, y: float, x: float = 142) -> str:
-    return f'<text class="name" x="{x}" y="{y}">{shown(label, _LETTERS)}</text>'
+    return f'<text class="name" x="{x}" y="{y}">{fitted(label, x - 2, 13)}</text>'
 
 
 def bins_chart(bins: Sequence[Bin], overall: Sequence[float], name: str, *, share: bool) -> str:
@@ -92,7 +92,8 @@ def bins_chart(bins: Sequence[Bin], overall: Sequence[float], name: str, *, shar
         x = place(value)
         text = f"{value:.0%}" if share and high - low > 0.05 else number_text(value)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{height - 18}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 4}">{text}</text>')
+        inside = min(x, WIDTH - 17)
+        parts.append(f'<text class="tick" x="{inside:.1f}" y="{height - 4}">{text}</text>')
     if len(overall) == 1:
         x = place(overall[0])
         parts.append(f'<line class="zero" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{height - 18}"/>')
@@ -136,7 +137,7 @@ def strength_chart(rows: Sequence[tuple[str, float, float | None]], score: str) 
 
 def scatter_chart(plot: Scatter) -> str:
     """One point per row, coloured by class."""
-    height, left, base = 250, 52, 214
+    height, left, base = 250, 58, 214
     if not plot.x:
         return ""
     place_x = scale(min(plot.x), max(plot.x), left + 6, WIDTH - 8)
@@ -146,12 +147,11 @@ def scatter_chart(plot: Scatter) -> str:
         y = place_y(value)
         parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
         said = _month(value) if plot.y_is_date else _short(value)
-        parts.append(f'<text class="end" x="{left - 5}" y="{y + 4:.1f}">{said}</text>')
+        parts.append(f'<text class="end" x="{left - 3}" y="{y + 4:.1f}">{said}</text>')
     text = _month if plot.x_is_date else _short
     for value in ticks(min(plot.x), max(plot.x))[::2]:
-        parts.append(
-            f'<text class="tick" x="{place_x(value):.1f}" y="{base + 14}">{text(value)}</text>'
-        )
+        x = min(max(place_x(value), 24), WIDTH - 27)
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{base + 14}">{text(value)}</text>')
     parts.append(f'<line class="row" x1="{left}" x2="{WIDTH}" y1="{base}" y2="{base}"/>')
     for x, y, group in zip(plot.x, plot.y, plot.group, strict=True):
         colour = "c4" if plot.groups and group < 0 else f"c{max(group, 0) % N_COLOURS}"
@@ -160,7 +160,7 @@ def scatter_chart(plot: Scatter) -> str:
         )
     parts.append(
         f'<text class="tick" x="{(left + WIDTH) / 2}" y="{height - 6}">'
-        f"{shown(plot.x_name, 34)}</text>"
+        f"{fitted(plot.x_name, 270, 12)}</text>"
     )
     return svg(parts, WIDTH, height, f"{plot.y_name} against {plot.x_name}", "small points")
 
@@ -190,7 +190,7 @@ def matrix_chart(relations: Relations, chosen: Sequence[int]) -> str:
         x = _MATRIX_LEFT + size * i + size / 2
         parts.append(
             f'<text class="end" transform="translate({x + 4:.0f} {top + size * k + 10}) '
-            f'rotate(-45)">{shown(name, 16)}</text>'
+            f'rotate(-45)">{fitted(name, 118, 12)}</text>'
         )
         for j, b in enumerate(chosen):
             parts.append(_pair(relations, a, b, _MATRIX_LEFT + size * j, y, size))
@@ -210,7 +210,7 @@ def _pair(relations: Relations, a: int, b: int, x: float, y: float, size: int) -
         f"<title>{said} ({relations.measure(a, b)})</title></rect>"
     )
     if size > _CELL and abs(value) >= 0.095:
-        strong = " on" if abs(value) > 0.6 else ""
+        strong = " ink" if abs(value) <= 0.5 else " mid" if abs(value) <= 0.75 else " on"
         number = f"{value:.1f}".replace("0.", ".")
         cell += (
             f'<text class="tick{strong}" x="{x + size / 2 - 0.5}" y="{y + size / 2 + 4}">'
@@ -235,14 +235,25 @@ def choose_columns(relations: Relations, first: Sequence[str], most: int = 30) -
 
 
 def _grouped(strength: Floats) -> list[int]:
-    """An order in which related columns are neighbours."""
-    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-    from scipy.spatial.distance import squareform
+    """An order in which related columns are neighbours: a chain that grows at its better end.
 
-    away = 1.0 - np.clip(strength, 0.0, 1.0)
-    np.fill_diagonal(away, 0.0)
-    flat = squareform((away + away.T) / 2, checks=False)
-    return [int(i) for i in leaves_list(optimal_leaf_ordering(linkage(flat, "average"), flat))]
+    (scipy's optimal order of a tree is hardly better here, and takes longer to import than a
+    small table to profile.)
+    """
+    away = strength - 2.0 * np.eye(len(strength))
+    first, last = (int(i) for i in np.unravel_index(int(away.argmax()), away.shape))
+    chain = deque([first, last])
+    free = np.ones(len(away), dtype=bool)
+    free[[first, last]] = False
+    while free.any():
+        ends = np.where(free, away[[chain[0], chain[-1]]], -3.0)
+        end, best = (int(i) for i in np.unravel_index(int(ends.argmax()), ends.shape))
+        free[best] = False
+        if end == 0:
+            chain.appendleft(best)
+        else:
+            chain.append(best)
+    return list(chain)
 
 
 def holes_chart(holes: Holes) -> str:
@@ -266,7 +277,7 @@ def holes_chart(holes: Holes) -> str:
         x = left + size * j + size / 2
         parts.append(
             f'<text class="end" transform="translate({x + 4:.0f} {top + size * n + 12}) '
-            f'rotate(-45)">{shown(name, 16)}</text>'
+            f'rotate(-45)">{fitted(name, 118, 12)}</text>'
         )
     chart = svg(parts, width, height, "Columns that are missing together", "matrix", fixed=True)
     return f'<div class="wide" tabindex="0" role="region" aria-label="Patterns">{chart}</div>'

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from automl.report.page import shown
-from automl.report.svg import scale, svg, ticks
+from automl.report.svg import fitted, scale, svg, ticks
 
 WIDTH = 340
 _LINE = 22
 _LEFT = 132
-_LETTERS = 17
 
 
 def dots(
@@ -49,7 +48,7 @@ def dots(
     for i, (name, figure) in enumerate(rows):
         y = 4 + _LINE * i + 11
         parts.append(
-            f'<text class="name" x="{_LEFT - 8}" y="{y + 4}">{shown(name, _LETTERS)}</text>'
+            f'<text class="name" x="{_LEFT - 8}" y="{y + 4}">{fitted(name, _LEFT - 10, 13)}</text>'
         )
         if figure is not None:
             value, a, b = (place(one) for one in figure)

@@ -13,12 +13,14 @@ from automl.data.schema import Kind
 from automl.insight.toward import number_text
 from automl.insight.view import day_text
 from automl.report.page import shown
-from automl.report.svg import scale, svg, ticks
+from automl.report.svg import fitted, scale, svg, ticks
 
 WIDTH = 340  # about that of a phone
 _LINE = 22
 _LANE = 30
 _STEPS = 5
+_TOLD = WIDTH - 84  # pixels of a name and cell, beside their contribution
+_LETTERS = 14  # of a name that is never cut
 STYLE = """
 .explanation {
   .hx { stroke: var(--c4); }
@@ -69,9 +71,9 @@ def bars(rows: Sequence[tuple[str, float, str]], label: str) -> str:
     return svg(parts, WIDTH, _LINE * len(rows) + 4, label, "effect")
 
 
-def _name(name: str, y: float, letters: int = 20) -> str:
-    title = "" if len(name) <= letters else f"<title>{shown(name, 200)}</title>"
-    return f'<text class="name" x="143" y="{y:.0f}">{title}{shown(name, letters)}</text>'
+def _name(name: str, y: float) -> str:
+    title = "" if len(name) <= _LETTERS else f"<title>{shown(name, 200)}</title>"
+    return f'<text class="name" x="143" y="{y:.0f}">{title}{fitted(name, 141)}</text>'
 
 
 def swarm(lanes: Sequence[dict[str, Any]], label: str) -> str:
@@ -259,7 +261,7 @@ def _step(
     left, right = sorted((place(start), place(start + contribution)))
     kind = "up" if contribution >= 0 else "down"
     return (
-        f'<text class="told" x="4" y="{y + 13}">{shown(name, 44)}</text>'
+        f'<text class="told" x="4" y="{y + 13}">{fitted(name, _TOLD)}</text>'
         f'<text class="end" x="{WIDTH - 4}" y="{y + 13}">{contribution:+.4g}</text>'
         f'<rect class="{kind}" x="{left:.1f}" y="{y + 17}" width="{max(right - left, 1):.1f}" '
         f'height="9" rx="1.5"/>'

@@ -24,7 +24,8 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 66rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+main { max-width: 66rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; overflow-wrap: anywhere; }
+table { overflow-wrap: break-word; }
 h1 { font-size: 1.05rem; font-weight: 600; color: var(--soft); margin: 0 0 2rem; }
 section { margin: 0 0 3.5rem; }
 h2 { font-size: clamp(1.35rem, 4vw, 1.9rem); line-height: 1.25; margin: 0 0 1.5rem;
@@ -35,12 +36,13 @@ p { margin: 0 0 .9rem; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem;
   margin: 0 0 1.5rem; }
 .facts div, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
-.facts div { padding: .8rem 1rem; }
+.facts div { padding: .8rem 1rem; min-width: 0; }
 .facts dt { color: var(--soft); font-size: .8rem; }
 .facts dd { margin: 0; font-size: 1.45rem; font-weight: 600; font-variant-numeric: tabular-nums;
   letter-spacing: -0.01em; }
 .card { padding: 1.1rem 1.2rem 1.2rem; margin: 0 0 1rem; }
 .wide { overflow-x: auto; margin: .6rem -1.2rem -.4rem; padding: 0 1.2rem; }
+.wide + p { margin-top: .9rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem;
   font-variant-numeric: tabular-nums; }
 th { font-weight: 500; color: var(--soft); font-size: .8rem; }
@@ -116,14 +118,18 @@ def data(name: str, values: object) -> str:
 
 def shown(text: object, longest: int = 60) -> str:
     """`text` for HTML: escaped, cut where it is long, without characters that are no letters."""
-    whole = str(text)
-    plain = "".join(
+    letters = plain(str(text)[: 4 * longest])
+    cut = letters if len(letters) <= longest else f"{letters[: longest - 1]}…"
+    return escape(cut) if cut.strip() else "(blank)"
+
+
+def plain(text: str) -> str:
+    """`text` in one line, without characters that are no letters; not escaped."""
+    return "".join(
         " " if letter.isspace() else letter
-        for letter in whole[: 4 * longest]
+        for letter in text
         if letter.isspace() or unicodedata.category(letter) not in _NO_TEXT
     )
-    cut = plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
-    return escape(cut) if cut.strip() else "(blank)"
 
 
 def facts(items: Iterable[tuple[str, str]]) -> str:

@@ -8,6 +8,7 @@ from automl.insight.evidence import Facts
 from automl.report.page import document, shown
 from automl.report.sections import sections
 from automl.report.sections._style import STYLE
+from automl.report.svg import fitted
 
 LEFT_OUT = "left_out"  # key of the names of the sections that there was no time for
 FAILED = "failed"  # key of the causes, by section, where one could not be made
@@ -31,7 +32,7 @@ def report_page(facts: Mapping[str, Facts]) -> str:
     parts.insert(1, _left_out(about))
     body = f'<nav aria-label="Sections">{links}</nav>{"".join(parts)}'
     target, name = str(about.get("target", "")), str(about.get("data", ""))
-    heading = f"Report · <bdi>{shown(target)}</bdi> in <bdi>{shown(name)}</bdi>"
+    heading = f"Report · <bdi>{fitted(target, 16, 1)}</bdi> in <bdi>{fitted(name, 16, 1)}</bdi>"
     style = STYLE + "".join(one.style for one, _ in drawn)
     scripts = [one.script for one, _ in drawn if one.script]
     return document(f"Report: {target[:60]}", heading, body, style=style, scripts=scripts)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.metrics._quantiles import middle
+from automl.metrics._quantiles import by_level, middle
 from automl.model.link import Link
 from automl.search.scoring import Scorer
 
@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 _PARTS = 5
 _LEAST_ROWS = 100
 _LEAST, _MOST = 0.1, 10.0  # factors
+_SAME = 0.002  # of a loss, which is flat around its least
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,23 @@ class Spread:
     """Factors by level, 0 for the middle one, and whether they are used.
 
     before, after: mean pinball loss without and with them, of rows that they were not fitted on.
+    off_before, off_after: how far the shares of targets below are from the levels, on average.
+    chance: by how much they may be off for so few rows.
     """
 
     factors: tuple[float, ...]
     before: float
     after: float
+    off_before: float
+    off_after: float
+    chance: float
 
     @property
     def pays(self) -> bool:
-        return self.after < self.before
+        """Whether the levels hold better with them, and the loss is lower, or is the same where
+        levels are off by more than chance."""
+        most = self.before * (1.0 + _SAME if self.off_before > self.chance else 1.0)
+        return self.off_after < self.off_before and self.after < most
 
 
 def spread(scorer: Scorer, pooled: Floats, seed: int) -> Spread | None:
@@ -56,11 +65,22 @@ def spread(scorer: Scorer, pooled: Floats, seed: int) -> Spread | None:
         known = None if weight is None else weight[fit]
         factors = _factors(target[fit], margin[fit], known, levels)
         values[own] = _spread_link(scorer.link, factors).values(margin[own])
+    plain = scorer.link.values(margin)
+    errors = [2.0 * np.sqrt(level * (1.0 - level) / n_rows) for level in levels]
     return Spread(
         _factors(target, margin, weight, levels),
-        before=scorer.metric.score(y, scorer.link.values(margin), weight),
+        before=scorer.metric.score(y, plain, weight),
         after=scorer.metric.score(y, values, weight),
+        off_before=_off(y, plain, weight, levels),
+        off_after=_off(y, values, weight, levels),
+        chance=float(np.mean(errors)),
     )
+
+
+def _off(y: Floats, values: Floats, weight: Floats | None, levels: Sequence[float]) -> float:
+    """Mean distance of the shares of targets below from the levels."""
+    found = by_level(y, values, levels, weight)
+    return float(np.mean([abs(one["below"] - one["level"]) for one in found]))
 
 
 def spread_link(scorer: Scorer, found: Spread | None) -> Link:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from automl.serve.tables import reading_of
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_CARD = 1 << 20
 LOOK_SECONDS = 1.0  # between two looks at the manifests
-_AGAIN_SECONDS = 10.0  # before a bundle that could not be loaded is tried again
+_AGAIN_SECONDS = (1.0, 2.0, 5.0, 10.0)  # before a bundle that could not be loaded is tried again
 
 
 @dataclass(eq=False)
@@ -155,6 +156,7 @@ class Models:
         self._said: dict[str, str] = {}
         self._looked: dict[str, tuple[int, int, int] | None] = {}
         self._again: dict[str, float] = {}
+        self._failed: Counter[str] = Counter()
         self._looking = asyncio.Lock()
         self.version = 0  # grows with each exchange
 
@@ -228,7 +230,9 @@ class Models:
                 self._metrics.count("automl_swaps_total", model=name)
                 self._say(f"{name}: now answered by the bundle {model.id}.")
         except (AutoMLError, OSError, ValueError) as error:
-            self._again[name] = loop.time() + _AGAIN_SECONDS
+            waits = min(self._failed[name], len(_AGAIN_SECONDS) - 1)
+            self._again[name] = loop.time() + _AGAIN_SECONDS[waits]
+            self._failed[name] += 1
             self._metrics.count("automl_swap_failures_total", model=name)
             if self._said.get(name) != str(error):
                 self._said[name] = str(error)
@@ -237,6 +241,7 @@ class Models:
         self._looked[name] = mark
         self._again.pop(name, None)
         self._said.pop(name, None)
+        self._failed.pop(name, None)
 
 
 def _mark(place: Path) -> tuple[int, int, int] | None:

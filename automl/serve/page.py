@@ -8,6 +8,7 @@ anything that is not listed here.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +41,8 @@ _TYPES = {
 _OFFERED = 400  # levels of a column that are listed; any other may be typed
 _LETTERS = 60_000  # of all listed levels of a column
 _UNUSED = 200
+_WIDE = 100  # a range in which twentieths are no steps of their own
+_COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,7 @@ def facts(
     name, names: of this model and of all that are served.  explained: what the bundle holds in
     `explanations/global.json`, None if it was written without.
     """
-    shares = {
-        str(one["column"]): float(one["share"]) for one in (explained or {}).get("columns", [])
-    }
+    shares = _shares(explained)
     columns = predictor.schema.columns
     used = [_column(columns[i], shares.get(columns[i].name)) for i in predictor.schema.used]
     used.sort(key=lambda one: -(one["share"] or 0.0))
@@ -133,12 +134,23 @@ def facts(
         "unit": _unit(predictor),
         "logit": _logit(predictor),
         "range": _range(predictor),
-        "certain": predictor.conformal is not None,
+        "levels": _certainties(predictor),
         "rows": data.get("n_rows") if isinstance(data, Mapping) else None,
         "columns": used,
         "unused": [[one.name, str(one.drop), one.reason] for one in unused[:_UNUSED]],
         "more_unused": max(len(unused) - _UNUSED, 0),
     }
+
+
+def _shares(explained: object) -> dict[str, float]:
+    """Share of the importance by column; a bundle may hold anything there."""
+    told = explained.get("columns") if isinstance(explained, Mapping) else None
+    found = {}
+    for one in told if isinstance(told, list) else ():
+        share = one.get("share") if isinstance(one, Mapping) else None
+        if isinstance(share, int | float) and 0 <= share <= 1:
+            found[str(one.get("column"))] = float(share)
+    return found
 
 
 def _threshold(predictor: Predictor) -> float | None:
@@ -154,6 +166,15 @@ def _unit(predictor: Predictor) -> str:
     if predictor.task is Task.MULTICLASS:
         return "raw score"
     return f"transformed {predictor.target}" if predictor.link.transforms else predictor.target
+
+
+def _certainties(predictor: Predictor) -> list[float]:
+    """Coverages of intervals, or sets, that the validated rows can warrant."""
+    known = predictor.conformal
+    if known is None:
+        return []
+    most = known.n_rows / (known.n_rows + 1)
+    return [level for level in _COVERAGES if level <= most]
 
 
 def _logit(predictor: Predictor) -> dict[str, Any] | None:
@@ -192,7 +213,7 @@ def _column(column: Column, share: float | None) -> dict[str, Any]:
         "levels": levels,
         "counts": list(column.counts[: len(levels)]),
         "n_levels": n_levels,
-        "hidden": bool(column.hash_key),
+        "formats": dict(column.formats),
         "usual": _usual(column, levels, whole),
     }
 
@@ -212,12 +233,15 @@ def _levels(column: Column) -> list[str]:
 
 
 def _whole(column: Column) -> bool:
-    """Whether the numbers, or the days, of a column are whole; quantiles lie between two cells."""
+    """Whether numbers, or days, are whole: quantiles are twentieths between two of them."""
     if column.kind not in (Kind.NUMERIC, Kind.DATETIME) or not column.bins:
         return False
-    ends = (column.minimum or 0.0, column.maximum or 0.0)
-    between = sum(abs(value - round(value)) < 1e-9 for value in column.bins)
-    return all(float(value).is_integer() for value in ends) and 2 * between >= len(column.bins)
+    low, high = float(column.minimum or 0.0), float(column.maximum or 0.0)
+    if not low.is_integer() or not high.is_integer() or column.kind is Kind.DATETIME:
+        return low.is_integer() and high.is_integer()
+    whole = sum(float(value).is_integer() for value in column.bins)
+    between = all(math.isclose(20 * value, round(20 * value)) for value in column.bins)
+    return 2 * whole >= len(column.bins) or (between and high - low > _WIDE)
 
 
 def _usual(column: Column, levels: Sequence[str], whole: bool) -> float | str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ _HEAD_SECONDS = 10.0  # for the head of a request
 _KEEP_ALIVE_SECONDS = 75
 _END_SECONDS = 30
 _LOOK_SECONDS = 1.0
+_STOP_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,12 @@ def serve(
     *,
     say: Callable[[str], None] = lambda text: None,
     debug: bool = False,
+    stop: threading.Event | None = None,
 ) -> None:
     """Serve the bundles (PATH or NAME=PATH) until SIGTERM or Ctrl-C; then finish what has begun.
 
     say: told what happens, in sentences.  debug: with tracebacks of our own faults.
+    stop: ends the service, too, which may then run in any thread.
     Raises BundleError, ConfigError before the service has begun.
     """
     options = options or ServeOptions()
@@ -72,7 +76,7 @@ def serve(
         )
     loaded = [load_model(name, path, options.require_digest) for name, path in places.items()]
     with ThreadPoolExecutor(usable_cores(), "score-many") as pool:
-        running = _Running(options, places, loaded, pool, say, debug=debug)
+        running = _Running(options, places, loaded, pool, say, debug=debug, stop=stop)
         config = uvicorn.Config(
             running.app,
             host=options.host,
@@ -119,8 +123,9 @@ class _Running:
         say: Callable[[str], None],
         *,
         debug: bool,
+        stop: threading.Event | None,
     ) -> None:
-        self._options, self._say, self._debug = options, say, debug
+        self._options, self._say, self._debug, self._stop = options, say, debug, stop
         self._loaded = loaded
         metrics = Metrics()
         self._access = Access(
@@ -145,9 +150,9 @@ class _Running:
         self._server = server
         try:
             server.run()
-        except SystemExit:
+        except (SystemExit, KeyboardInterrupt):  # the signal that ended it, once more
             if server.started:
-                raise
+                return
             raise ConfigError(
                 f"Nothing can listen on {self._options.host}, port {self._options.port}: "
                 "it is taken, or not allowed.",
@@ -157,13 +162,15 @@ class _Running:
     async def _begin(self) -> None:
         for model in self._loaded:
             self._models.put(model)
-        with suppress(NotImplementedError, AttributeError, ValueError):  # Windows has no SIGHUP
+        # Windows has no SIGHUP, and only the main thread has signals.
+        with suppress(NotImplementedError, AttributeError, ValueError, RuntimeError):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._asked_to_look)
         self._tasks = [
             asyncio.create_task(self._models.watch()),
             asyncio.create_task(self._close_idle()),
             asyncio.create_task(self._say_where()),
+            asyncio.create_task(self._await_stop()),
         ]
 
     async def _end(self) -> None:
@@ -182,6 +189,13 @@ class _Running:
         for name, digest in self._models.ids.items():
             self._say(f"{name}: answered by the bundle {digest}.")
         self._say(f"Serving on http://{host}:{address[1]} (Ctrl-C ends it).")
+
+    async def _await_stop(self) -> None:
+        assert self._server is not None
+        while self._stop is not None and not self._stop.is_set():
+            await asyncio.sleep(_STOP_SECONDS)
+        if self._stop is not None:
+            self._server.should_exit = True
 
     def _asked_to_look(self) -> None:
         """SIGHUP: read tokens and bundles again."""

@@ -64,16 +64,20 @@ def tell_calibration(choice: Choice, ledger: Ledger) -> None:
 
 def _tell_spread(found: Spread, ledger: Ledger) -> None:
     losses = f"{found.before:.6g} to {found.after:.6g}"
+    off = f"{100 * found.off_before:.2g} to {100 * found.off_after:.2g}"
     if not found.pays:
-        why = f"the mean pinball loss would go from {losses} on rows that it is not fitted on"
+        why = (
+            f"to move them would take the mean pinball loss from {losses}, and how far the shares "
+        )
+        why += f"of targets below are off from {off} points, on rows that it is not fitted on"
         ledger.add("calibration", "quantiles stay as far apart as they are", why)
         return
     factors = ", ".join(f"{factor:.3g}" for factor in found.factors if factor)
     ledger.add(
         "calibration",
         f"quantiles moved away from the middle one by factors of {factors}",
-        "as many targets lie below out of fold as should; the mean pinball loss goes from "
-        f"{losses} on rows that they are not fitted on",
+        f"shares of targets below are off by {off} points on average, and the mean pinball loss "
+        f"goes from {losses}, on rows that they are not fitted on",
     )
 
 

@@ -61,18 +61,19 @@ class Clock:
 def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Facts]:
     """The facts of every section that has some, and `about` the whole.
 
-    Where the clock has no time for a section, it and all after it are left out and named. One that
-    cannot be made or drawn is left out, and named with the cause.
+    A section that the clock has no time for is left out and named; a cheaper one after it may
+    fit. One that cannot be made or drawn is left out, and named with the cause.
     """
     facts: dict[str, Facts] = {}
     about = about_of(record)
     failed: dict[str, str] = {}
     names = known_sections()
     size = len(evidence.rows), evidence.task.n_outputs(len(evidence.classes))
-    for i, name in enumerate(names):
+    late: list[str] = []
+    for name in names:
         if clock.left() < expected_seconds(*size, [name]) * clock.slowness:
-            about[LEFT_OUT] = sorted(names[i:], key=ORDER.index)
-            break
+            late.append(name)
+            continue
         try:
             found = defined(facts_of(name, record, evidence))
             if found:
@@ -82,6 +83,8 @@ def all_facts(record: Record, evidence: Evidence, clock: Clock) -> dict[str, Fac
             continue
         if found:
             facts[name] = found
+    if late:
+        about[LEFT_OUT] = sorted(late, key=ORDER.index)
     if failed:
         about[FAILED] = failed
     return {"about": about, **facts}

@@ -197,7 +197,10 @@ class Finish:
         for trial in cut:
             count = int(np.mean([fold.n_trees for fold in trial.prefix()]))
             self.ledger.add(
-                "blend", f"the clock cut {trial.name} at about {count} trees", warning=True
+                "blend",
+                f"the clock cut {trial.name} at about {count} trees",
+                "A larger --time-budget lets it learn to its end.",
+                warning=True,
             )
         if choice.threshold is not None and choice.threshold != 0.5:
             self.ledger.add(

@@ -37,12 +37,14 @@ from automl.workflows.finish import Finish
 from automl.workflows.memory import MemoryPlan, within_memory
 from automl.workflows.output import RunFolder
 from automl.workflows.plan import Plan
+from automl.workflows.portable import portable_engines, tell_portable
 from automl.workflows.replay import Replayed
 from automl.workflows.result import FitResult
 from automl.workflows.resume import Earlier, Interrupted, digest_of
 from automl.workflows.source import Source
 from automl.workflows.student import check_distil
 from automl.workflows.target_scale import on_log_scale, settle_scale
+from automl.workflows.tracking import check_tracking, tracked
 from automl.workflows.training_table import TrainingTable, load_training_table
 from automl.workflows.validation import inner_stop, split_rows, tell_folds
 
@@ -142,6 +144,14 @@ def _table(earlier: Earlier, data: Any) -> Any:
 def _fit(
     source: Source, budget: Budget, progress: Progress | None, *, in_process: bool
 ) -> FitResult:
+    check_tracking(source.config.mlflow)
+    result = _trained(source, budget, progress, in_process=in_process)
+    return tracked(result, source.config, budget, progress or Silent())
+
+
+def _trained(
+    source: Source, budget: Budget, progress: Progress | None, *, in_process: bool
+) -> FitResult:
     config, earlier = source.config, source.earlier
     ledger = Ledger(progress or Silent())
     engines = _engines(config)
@@ -230,6 +240,8 @@ def _made_ready(
     goal = _goal(table, config, ledger)
     engines = _able(_engines(config), goal)
     preprocessor, data, folds = _prepare(table, goal, config, executor)
+    if config.portable:
+        tell_portable(preprocessor, engines, ledger)
     table = table.only_sampled(folds.splits, config.seed)
     give_back_memory()
     if earlier is None:
@@ -275,6 +287,8 @@ def _engines(config: FitConfig) -> tuple[str, ...]:
     known = plugins.names("automl.engines")
     for name in config.engines:
         plugins.load("automl.engines", name, "ENGINE")
+    if config.portable:
+        known = portable_engines(config)
     return tuple(name for name in known if not config.engines or name in config.engines)
 
 

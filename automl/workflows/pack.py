@@ -121,7 +121,8 @@ def _clock(finish: Finish) -> Clock:
     plan = finish.plan
     if not finish.by_clock:
         return Clock()
-    return Clock(lambda: plan.budget.left() - plan.write_seconds(), plan.slowness)
+    ends = plan.write_seconds() + plan.tracking_seconds()
+    return Clock(lambda: plan.budget.left() - ends, plan.slowness)
 
 
 def _metrics(finish: Finish, outcome: FitResult, choice: Choice) -> dict[str, Any]:

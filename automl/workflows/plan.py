@@ -31,6 +31,7 @@ from automl.search.store import RunData
 from automl.search.studies import Studies
 from automl.workflows.fairness import parity_of
 from automl.workflows.memory import MemoryPlan
+from automl.workflows.portable import portable_space
 from automl.workflows.reserves import Reserves
 from automl.workflows.resume import Earlier, Interrupted
 from automl.workflows.training_table import TrainingTable
@@ -186,6 +187,8 @@ class Plan(Reserves):
         spaces = {
             (name, recipe): load_engine(name).space(goal.task, size) for name, recipe in kinds
         }
+        if self.config.portable:
+            spaces = {arm: portable_space(arm[0], space) for arm, space in spaces.items()}
         rules = RaceRules(
             trials=self.config.trials,
             seconds_left=self._race_seconds_left(refit),

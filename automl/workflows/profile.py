@@ -14,7 +14,6 @@ from automl.data.write import placed
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.insight.profile import Profile, profile_table
 from automl.task import Task
-from automl.workflows.training_table import list_columns, named_frame
 
 _DEFAULTS = ReadOptions()
 
@@ -39,6 +38,8 @@ def profile(
         raise ConfigError("--task says what a target is, but there is none.", hint="Add --target.")
     frame, name, headers, notes = _read(data, target, read_options)
     if target is not None and target not in frame.columns:
+        from automl.workflows.training_table import list_columns  # imports all that a fit needs
+
         columns = list(frame.columns)
         raise DataError(
             f"Target {target!r} is not a column of the table.",
@@ -70,6 +71,8 @@ def _read(
     data: Any, target: str | None, options: ReadOptions
 ) -> tuple[pd.DataFrame, str, Mapping[str, str], tuple[str, ...]]:
     if isinstance(data, pd.DataFrame):
+        from automl.workflows.training_table import named_frame
+
         return named_frame(data), "data", {}, ()
     table = read(data, options=options, text=() if target is None else (target,))
     name = "stdin" if str(data) == "-" else Path(data).name

@@ -17,8 +17,8 @@ from automl.workflows.output import JOURNAL, RunFolder
 from automl.workflows.plan import Plan
 from automl.workflows.resume import Earlier, bundle_of, read_events
 
-# Settings of a replay that may be its own: where it works, not what it does.
-OWN = ("output", "force", "temp_dir", "workers")
+# Settings of a replay that may be its own: where it works and is told, not what it does.
+OWN = ("output", "force", "temp_dir", "workers", "mlflow")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ _LEAST_REPORT = 0.1
 _REPORT_SHARE = 0.08  # of the budget, at most
 _REPORT_SHARE_LEFT = 0.4  # of what is left of it, at most
 _REPORT_SPARE = 1.25  # times what it is expected to take
+# Logging to an MLflow server: imports, the wheel, thirty requests to a server on this machine.
+_TRACKING_SECONDS = 4.5
+_TRACKING_SHARE = 0.3  # of the budget, at most
 _SLOWEST = 3.0  # what a start-up on a cold disk may make believe
 
 
@@ -61,7 +64,15 @@ class Reserves:
         """Seconds for intervals and sets, for the report, for writing the bundle and ending."""
         if not self.budget.limited:
             return 0.0
-        return self._interval_seconds() + self.report_seconds() + self.write_seconds()
+        ends = self.write_seconds() + self.tracking_seconds()
+        return self._interval_seconds() + self.report_seconds() + ends
+
+    def tracking_seconds(self) -> float:
+        """Seconds for logging the run and its model to a server, if there is one."""
+        if self.config.mlflow is None:
+            return 0.0
+        share = _TRACKING_SHARE * (self.budget.seconds or 0.0)
+        return min(_TRACKING_SECONDS * self.slowness, share)
 
     def _interval_seconds(self) -> float:
         """Seconds for conformal scores and for all metrics, which read no clock."""
@@ -149,7 +160,8 @@ class Reserves:
         target = self._table.target
         n_outputs = target.task.n_outputs(len(target.classes))
         need = _REPORT_SPARE * self.slowness * expected_seconds(self._table.n_rows, n_outputs)
-        room = _REPORT_SHARE_LEFT * max(self.budget.left() - self.write_seconds(), 0.0)
+        ends = self.write_seconds() + self.tracking_seconds()
+        room = _REPORT_SHARE_LEFT * max(self.budget.left() - ends, 0.0)
         share = _REPORT_SHARE * (self.budget.seconds or 0.0)
         return min(need, max(_LEAST_REPORT, share), room)
 

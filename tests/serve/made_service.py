@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from automl.data.parse import shown_text
 from automl.data.schema import Column, Drop, Kind, Schema
 from automl.model.intervals import Conformal
@@ -51,7 +53,11 @@ COLUMNS = (
 
 @dataclass
 class Made:
-    """A model of these columns. wait: seconds before it predicts.  seen: what it was asked."""
+    """A model of these columns.
+
+    wait: seconds before it predicts one row.  model: the id of its bundle.  seen: what it was
+    asked for.
+    """
 
     columns: Sequence[Column] = COLUMNS
     classes: tuple[str, ...] = ("no", "yes")
@@ -59,6 +65,7 @@ class Made:
     card: str = "# Model card: bought\n\n- Task: binary\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n"
     token: bool = False
     wait: float = 0.0
+    model: str | None = None
     seen: list[str] = field(default_factory=list)
 
     @property
@@ -67,7 +74,7 @@ class Made:
             return Task.REGRESSION
         return Task.BINARY if len(self.classes) == 2 else Task.MULTICLASS
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, explained: Any = ()) -> dict[str, Any]:
         kind = {Task.BINARY: "logit", Task.MULTICLASS: "softmax", Task.REGRESSION: "identity"}
         predictor = Predictor(
             task=self.task,
@@ -79,11 +86,12 @@ class Made:
             members=(),
             link=Link(kind[self.task]),  # type: ignore[arg-type]
             threshold=0.4 if self.task is Task.BINARY else None,
-            conformal=Conformal("split", (), ()),
+            conformal=Conformal("split", (np.linspace(0, 1, 30),), (30,)),
         )
         used = [column.name for column in self.columns if column.used]
         told = [{"column": name, "share": 0.5**i} for i, name in enumerate(used, 1)]
-        return page.facts(predictor, "made", ["made"], {"columns": told})
+        known = {"columns": told} if explained == () else explained
+        return page.facts(predictor, "made", ["made"], known)
 
     def contributions(self, record: Mapping[str, Any], k: int) -> list[dict[str, Any]]:
         found = []
@@ -180,7 +188,8 @@ class Made:
         if len(records) == 1:
             time.sleep(self.wait)
         told = [self.predicted(record) for record in records]
-        return 200, "application/json", json.dumps({"predictions": told, "warnings": []})
+        found = {"model": self.model, "predictions": told, "warnings": []}
+        return 200, "application/json", json.dumps(found)
 
 
 def _refusal(row: int, column: str, message: str) -> str:

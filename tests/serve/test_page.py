@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from made_service import COLUMNS, Made, levels, number
 from automl.data.schema import Column, Kind
 from automl.serve import page
 
+NAN = float("nan")
 LONG = tuple(f"{i:05d}" + "x" * 10_000 for i in range(20))
 
 
@@ -81,6 +83,16 @@ def test_the_usual_cell_is_one_that_rows_have(column: Column, usual: float | str
     assert Made(columns=(column,)).facts()["columns"][0]["usual"] == usual
 
 
+@pytest.mark.parametrize(
+    "explained",
+    [None, {}, {"columns": 3}, {"columns": [1, {"share": "x"}, {"column": "age", "share": NAN}]}],
+)
+def test_importances_that_are_none_are_left_out(explained: Any) -> None:
+    found = Made().facts(explained)["columns"]
+    assert [one["share"] for one in found] == [None] * 5
+    assert found[0]["name"] == "age"
+
+
 def test_many_long_or_hidden_levels_do_not_fill_the_page() -> None:
     many = levels("many", *(f"l{i}" for i in range(5000)))
     hidden = Column("mail", Kind.CATEGORICAL, "text", "", levels=("ab12",), hash_key="k")
@@ -88,10 +100,30 @@ def test_many_long_or_hidden_levels_do_not_fill_the_page() -> None:
     assert [one["n_levels"] for one in found] == [5000, 20, 1]
     assert len(found[0]["levels"]) == 400
     assert len(found[1]["levels"]) == 5
-    assert (found[2]["levels"], found[2]["hidden"], found[2]["usual"]) == ([], True, None)
+    assert (found[2]["levels"], found[2]["usual"]) == ([], None)
     assert len(json.dumps(found)) < 200_000
 
 
 def test_every_column_that_the_model_uses_is_a_field() -> None:
     names = {column.name for column in COLUMNS if column.used}
     assert {one["name"] for one in Made().facts()["columns"]} == names
+
+
+@pytest.mark.parametrize(
+    ("column", "whole"),
+    [
+        (number("n", 0, 40), True),
+        (number("n", 0, 1), False),
+        (number("n", 0.5, 40), False),
+        (number("n", 0, 30_001), True),
+        (
+            Column("d", Kind.DATETIME, "text", "", minimum=1, maximum=9, bins=(1.0, 3.35, 9.0)),
+            True,
+        ),
+        (Column("d", Kind.DATETIME, "text", "", minimum=1, maximum=9.25, bins=(1.0, 9.25)), False),
+    ],
+)
+def test_whole_numbers_and_days_are_stepped_through_as_such(
+    column: Column, *, whole: bool
+) -> None:
+    assert Made(columns=(column,)).facts()["columns"][0]["whole"] is whole

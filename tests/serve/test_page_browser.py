@@ -142,6 +142,12 @@ def test_a_pointer_on_the_curve_moves_the_field(opened: Browser) -> None:
         opened.until("document.querySelectorAll('.curve .level-bar').length === 6")
         click(opened, ".curve .level-bar:nth-child(3)")
         opened.until("document.querySelector('.kind-categorical select').value === '2'")
+        # So is the smallest change that gives another class.
+        opened.until(f"{SETTLED} && document.querySelector('.turns:not(.is-stale) .chip')")
+        assert text(opened, ".big").startswith("yes")
+        assert "no" in text(opened, ".turns .chip")
+        click(opened, ".turns .chip")
+        opened.until("document.querySelector('.big').innerText.startsWith('no')")
         assert complaints(opened, address) == []
 
 
@@ -214,7 +220,7 @@ def test_a_dropped_table_is_scored_and_its_scores_are_kept(
     with serving(Made()) as address:
         go(opened, address)
         click(opened, "nav a[href='#table']")
-        content = "colour,age,note\nred,20,x\nblue,85,\n,,y\n"
+        content = "colour,age,note\nred,20,=1+1\nblue,85,\n,,y\n"
         dropped(opened, content)
         opened.until("document.querySelectorAll('.scores tbody tr').length === 3")
         assert "yes 1" in text(opened, ".tally")
@@ -224,16 +230,17 @@ def test_a_dropped_table_is_scored_and_its_scores_are_kept(
             deadline = time.monotonic() + 20
             while not (tmp_path / name).exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
-        assert (tmp_path / "mine-scores.csv").read_text().split() == [
-            "prediction",
-            "no",
-            "yes",
-            "no",
-        ]
+        scores = (tmp_path / "mine-scores.csv").read_text().split()
+        assert scores == ["prediction", "no", "yes", "no"]
         joined = (tmp_path / "mine-scored.csv").read_text().splitlines()
-        assert joined == ["colour,age,note,prediction", "red,20,x,no", "blue,85,,yes", ",,y,no"]
+        assert joined == [
+            "colour,age,note,prediction",
+            "red,20,'=1+1,no",
+            "blue,85,,yes",
+            ",,y,no",
+        ]
         # Any row of it can be looked into.
-        click(opened, ".scores tr:nth-child(2) button")
+        click(opened, ".scores tbody tr:nth-child(2) button")
         opened.until("document.querySelector('.big').offsetParent !== null")
         opened.until("document.querySelector('.big').innerText.startsWith('yes')")
         assert opened.run("document.querySelector('.box').value") == "85"
@@ -264,6 +271,21 @@ def test_a_token_is_asked_for_and_sent(opened: Browser) -> None:
         opened.until(SETTLED)
         assert TOKEN not in str(opened.run("document.documentElement.outerHTML"))
         assert TOKEN not in str(opened.run("location.href"))
+
+
+def test_another_bundle_is_told(opened: Browser) -> None:
+    made = Made()
+    with serving(made) as address:
+        go(opened, address)
+        made.model = "another"
+        put(opened, ".track input", 80)
+        opened.until("document.querySelector('.result .alert button')")
+        made.model = None
+        opened.leaving("document.querySelector('.result .alert button').click()")
+        opened.until(
+            "document.querySelector('.result .alert')?.hidden && location.hash.includes('80')"
+        )
+        opened.until(SETTLED)
 
 
 def test_the_address_holds_the_row(opened: Browser) -> None:

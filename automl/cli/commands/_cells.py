@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _NAMED = 5
+_LONGEST = 200  # letters of a name or cell
 
 
 def mode_options(command: Command) -> Command:
@@ -60,7 +61,8 @@ def say_cells(console: Console, cells: Tally) -> None:
         console.say(f"Read as: {'; '.join(cells.notes)}")
     if cells.n_bad:
         first = ", ".join(
-            f"row {cell.row} column {cell.column!r}: {cell.value!r}" for cell in cells.bad
+            f"row {cell.row} column {_cut(cell.column)!r}: {_cut(cell.value)!r}"
+            for cell in cells.bad
         )
         noun = "cell does not have its" if cells.n_bad == 1 else "cells do not have their"
         dots = ", …" if cells.n_bad > len(cells.bad) else ""
@@ -79,7 +81,7 @@ def say_cells(console: Console, cells: Tally) -> None:
 
 def _say_counts(console: Console, by_column: Counter[str], what: str) -> None:
     n = by_column.total()
-    columns = [f"{name!r} ({count:,})" for name, count in by_column.most_common(_NAMED)]
+    columns = [f"{_cut(name)!r} ({count:,})" for name, count in by_column.most_common(_NAMED)]
     dots = ", …" if len(by_column) > _NAMED else ""
     noun = "cell holds" if n == 1 else "cells hold"
     console.say(f"{n:,} {noun} {what}: {', '.join(columns)}{dots}")
@@ -87,4 +89,9 @@ def _say_counts(console: Console, by_column: Counter[str], what: str) -> None:
 
 def _names(names: Sequence[str]) -> str:
     dots = f", … ({len(names):,})" if len(names) > _NAMED else ""
-    return ", ".join(repr(name) for name in names[:_NAMED]) + dots
+    return ", ".join(repr(_cut(name)) for name in names[:_NAMED]) + dots
+
+
+def _cut(name: str) -> str:
+    """The name, unless it would fill the screen."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

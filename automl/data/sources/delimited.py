@@ -295,12 +295,18 @@ class _Layout:
 
     def _column(self, column: Any, name: str) -> Any:
         options = self.request.options
-        column = text_cells.clean(column, options.markers)
+        typed = self.request.typed and name not in self.request.text
+        if typed and options.decimal != ",":
+            # Most columns of numbers have no white space: they need not be looked at for it.
+            numbers = text_cells.to_numbers(column)
+            if numbers is not None:
+                return numbers
+        column = text_cells.clean(column, options.markers, marked=True)
         if name in self.request.text:
             return column
         if options.decimal == ",":
             column = text_cells.with_decimal_point(column)
-        if not self.request.typed:
+        if not typed:
             return column
         numbers = text_cells.to_numbers(column)
         return column if numbers is None else numbers

@@ -8,7 +8,7 @@ from typing import Any
 from automl.insight.evidence import Facts
 from automl.report.page import card, cell, facts, row, shown, table
 from automl.report.sections.result import number
-from automl.report.svg import svg
+from automl.report.svg import fitted, svg
 
 NAME, TITLE = "data", "Data"
 
@@ -106,15 +106,15 @@ def _bars(classes: Sequence[Any], n_rows: int, more: int) -> str:
     most = max((n for _, n in classes), default=1) or 1
     parts = []
     for i, (name, n) in enumerate(classes):
-        y, width = _LINE * i, max(150 * n / most, 1.5)
+        y, width = _LINE * i, max(130 * n / most, 1.5)
         share = n / max(1, n_rows)
         parts.append(
-            f'<text class="name" x="140" y="{y + 14}">{shown(name, 20)}</text>'
+            f'<text class="name" x="140" y="{y + 14}">{fitted(name, 138)}</text>'
             f'<rect class="c0" x="150" y="{y + 4}" width="{width:.1f}" height="12"/>'
             f'<text x="{156 + width:.1f}" y="{y + 14}">{n:,} · {share:.1%}</text>'
         )
     rest = f'<p class="hint">… and {more:,} more classes</p>' if more else ""
-    return svg(parts, 400, _LINE * len(classes) + 4, "Rows of each class", "bars") + rest
+    return svg(parts, 420, _LINE * len(classes) + 4, "Rows of each class", "bars") + rest
 
 
 def _columns(found: Facts) -> str:

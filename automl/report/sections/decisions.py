@@ -35,7 +35,7 @@ def _ledger(facts: Facts) -> str:
             f'<td class="left">{shown(one["reason"], 400) if one["reason"] else ""}</td>',
         ]
         if timed:
-            cells.append(cell("" if one["seconds"] is None else f"{one['seconds']:.1f}", "num"))
+            cells.append("<td></td>" if one["seconds"] is None else cell(f"{one['seconds']:.1f}"))
         lines.append(row(cells))
     more = f'<p class="hint">… and {facts["more"]:,} more in ledger.jsonl</p>'
     body = table(names, "".join(lines)) + (more if facts["more"] else "")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from automl.insight.evidence import Facts
+from automl.report.effects import short
 from automl.report.page import N_COLOURS, card, cell, legend, row, shown, table
 from automl.report.sections.result import number
-from automl.report.svg import scale, svg, ticks
+from automl.report.svg import fitted, scale, svg, ticks
 
 NAME, TITLE = "race", "Race"
 
@@ -22,6 +23,8 @@ STYLE = """
 .race svg .line.fair { stroke: var(--c5); stroke-opacity: .5; }
 .race .says { font-size: 1.02rem; margin: .3rem 0 .2rem; max-width: 46rem; }
 .race td.noise { color: var(--good); }
+.race svg.mid text { font-size: 12.5px; }
+@media (max-width: 34rem) { .race svg.mid text { font-size: 19px; } }
 """
 
 
@@ -98,7 +101,7 @@ def _grid(low: float, high: float, place: Callable[[float], float], left: int, w
         y = place(value)
         parts.append(
             f'<line class="grid" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="end" x="{left - 6}" y="{y + 4:.1f}">{value:.4g}</text>'
+            f'<text class="end" x="{left - 6}" y="{y + 4:.1f}">{short(value)}</text>'
         )
     return "".join(parts)
 
@@ -252,7 +255,7 @@ def _importances(found: Any) -> str:
     for i, (name, share) in enumerate(shares):
         y, width = 20 * i, max(190 * share / most, 1.5)
         parts.append(
-            f'<text class="name" x="150" y="{y + 14}">{shown(name, 22)}</text>'
+            f'<text class="name" x="150" y="{y + 14}">{fitted(name, 148)}</text>'
             f'<rect class="c0" x="160" y="{y + 4}" width="{width:.1f}" height="12"/>'
             f'<text x="{166 + width:.1f}" y="{y + 14}">{share:.0%}</text>'
         )

@@ -7,12 +7,14 @@ from typing import Any
 
 from automl.insight.evidence import Facts
 from automl.report.page import card, shown
-from automl.report.svg import scale, svg
+from automl.report.svg import fitted, scale, svg
 
 NAME, TITLE = "result", "Result"
 HEADED = True  # its own heading says more than its title
 
 _TOP = 3
+# Letters of the main warning and of its advice: more would push the score off a phone's screen.
+_TEXT, _HINT = 130, 100
 STYLE = """
 .result h2 { margin-bottom: .9rem; }
 .result .lead { font-size: 1.02rem; margin: 0 0 1rem; max-width: 46rem; }
@@ -24,9 +26,12 @@ STYLE = """
 .score .value small { font-size: 1rem; font-weight: 500; color: var(--soft); letter-spacing: 0; }
 .score p { margin: 0; }
 .drivers { list-style: none; margin: .35rem 0 0; padding: 0; display: grid; gap: .5rem; }
-.drivers li { display: grid; grid-template-columns: minmax(0, 9rem) 1fr 3rem; gap: .7rem;
+.drivers li { display: grid; gap: .7rem;
+  grid-template-columns: minmax(0, 9rem) minmax(0, 1fr) 3rem;
   align-items: center; font-size: .94rem; }
 .drivers b { font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.drivers .long b { grid-column: 1 / -1; margin-bottom: -.5rem; }
+.drivers .long b + span { grid-column: 1 / 3; }
 .drivers span.bar { display: block; height: .8rem; border-radius: 3px; background: var(--c0);
   min-width: 2px; }
 .drivers span.share { text-align: right; font-variant-numeric: tabular-nums; }
@@ -45,6 +50,9 @@ STYLE = """
   .score .value { font-size: 2rem; } .result h2 { font-size: 1.2rem; margin-bottom: .6rem; }
   .score .card { padding: .7rem .9rem; } .drivers { gap: .3rem; }
   .alert { padding: .5rem .8rem; margin-bottom: .6rem; font-size: .94rem; }
+  .alert .hint { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+    overflow: hidden; }
+  .alert details { margin-top: .1rem; }
   .drivers em { display: none; } }
 """
 
@@ -72,14 +80,14 @@ def number(value: Any) -> str:
 
 
 def _headline(facts: Facts) -> str:
-    target = shown(facts["target"], 50)
+    target = fitted(facts["target"], 20, 1)
     what = {
         "binary": f"Predicts <bdi>{target}</bdi>",
         "multiclass": f"Predicts <bdi>{target}</bdi>, one of {facts['classes']:,} classes",
         "regression": f"Predicts the number <bdi>{target}</bdi>",
     }[facts["task"]]
     if facts["positive"] is not None:
-        what += f" being <bdi>{shown(facts['positive'], 40)}</bdi>"
+        what += f" being <bdi>{fitted(facts['positive'], 14, 1)}</bdi>"
     measured = facts["measured"]
     if measured is not None:
         return f"{what}: measured on {measured['rows']:,} new rows"
@@ -102,16 +110,18 @@ def _score(facts: Facts) -> str:
     score, low, high = facts["score"], facts["low"], facts["high"]
     way = "higher is better" if facts["higher_is_better"] else "lower is better"
     lines = [
-        f'<p class="hint">{shown(facts["title"])}, {way}</p><p class="value">{number(score)}</p>'
+        f'<p class="hint">{shown(facts["title"])}, {way}</p>'
+        f'<p class="value" data-first="score">{number(score)}</p>'
     ]
     if low is not None and high is not None:
         lines.append(
-            f"<p>{facts['level']:.0%} interval <b>{number(low)}</b> to <b>{number(high)}</b></p>"
+            f'<p data-first="interval">{facts["level"]:.0%} interval <b>{number(low)}</b> to '
+            f"<b>{number(high)}</b></p>"
         )
     else:
         lines.append('<p class="hint">without an interval</p>')
     if facts["baseline"] is not None:
-        lines.append(f"<p>baseline {number(facts['baseline'])}</p>")
+        lines.append(f'<p data-first="baseline">baseline {number(facts["baseline"])}</p>')
     return "".join(lines) + _ruler(facts)
 
 
@@ -162,7 +172,9 @@ def _drivers(facts: Facts) -> str:
         said = _WAYS.get(one["direction"], "")
         note = f"<em>{said}</em>" if said else ""
         items.append(
-            f'<li><b title="{shown(one["column"], 200)}"><bdi>{shown(one["column"], 60)}</bdi></b>'
+            f'<li data-first="driver"{_long(one["column"])}>'
+            f'<b title="{shown(one["column"], 200)}">'
+            f"<bdi>{fitted(one['column'], 290, 15.5)}</bdi></b>"
             f'<span><span class="bar" style="width:{100 * one["share"] / most:.0f}%"></span>'
             f'</span><span class="share">{one["share"]:.0%}</span>{note}</li>'
         )
@@ -173,30 +185,35 @@ def _drivers(facts: Facts) -> str:
     return f'<ol class="drivers">{"".join(items)}</ol>{more}'
 
 
+def _long(name: str) -> str:
+    """Of a name that needs a line of its own, for a driver is no use without its whole name."""
+    return ' class="long"' if fitted(name, 140, 15.5) != fitted(name, 1e6) else ""
+
+
 def _warnings(facts: Facts) -> str:
     found = facts["warnings"]
     if not found:
         return (
-            '<div class="alert fine" role="note"><p><b>No warnings.</b> Nothing was found that '
-            "speaks against this score.</p></div>"
+            '<div class="alert fine" role="note"><div data-first="warning"><p><b>No warnings.</b> '
+            "Nothing was found that speaks against this score.</p></div></div>"
         )
     first = found[0]
-    hint = f'<p class="hint">{shown(first["hint"], 300)}</p>' if first["hint"] else ""
+    cut = len(first["text"]) > _TEXT or len(first["hint"]) > _HINT
+    hint = f'<p class="hint">{shown(first["hint"], _HINT)}</p>' if first["hint"] else ""
+    rest = found if cut else found[1:]
     others = "".join(
         f"<li>{shown(one['text'], 400)}"
-        + (f' <span class="hint">{shown(one["hint"], 300)}</span>' if one["hint"] else "")
+        + (f' <span class="hint">{shown(one["hint"], 400)}</span>' if one["hint"] else "")
         + "</li>"
-        for one in found[1:]
+        for one in rest
     )
     n = len(found) - 1
-    more = (
-        f"<details><summary>{n} more warning{'s' * (n > 1)}</summary><ul>{others}</ul></details>"
-        if n
-        else ""
-    )
+    what = f"{n} more warning{'s' * (n > 1)}" if n else ""
+    what = " and ".join(["the whole text"] * cut + [what] * (n > 0))
+    more = f"<details><summary>{what}</summary><ul>{others}</ul></details>" if rest else ""
     return (
-        f'<div class="alert" role="note"><p><b>Warning:</b> {shown(first["text"], 400)}</p>'
-        f"{hint}{more}</div>"
+        f'<div class="alert" role="note"><div data-first="warning"><p><b>Warning:</b> '
+        f"{shown(first['text'], _TEXT)}</p>{hint}</div>{more}</div>"
     )
 
 

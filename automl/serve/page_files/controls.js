@@ -10,7 +10,8 @@ const SEGMENT_LETTERS = 30;
 const LISTED = 60;
 
 export function control(column, id, changed, complain) {
-  if (column.kind === "numeric" || column.kind === "datetime") return range(column, id, changed, complain);
+  if (column.kind === "numeric" || column.kind === "datetime")
+    return range(column, id, changed, complain);
   if (column.kind === "text") return text(column, id, changed);
   const letters = column.levels.reduce((sum, level) => sum + shown(level).length, 0);
   const all = column.levels.length === column.n_levels && column.levels.length > 0;
@@ -28,18 +29,32 @@ function range(column, id, changed, complain) {
   const dates = column.kind === "datetime";
   const box = dates
     ? h("input", { id, type: column.whole ? "date" : "datetime-local", class: "box" })
-    : h("input", { id, type: "number", step: "any", inputmode: "decimal", class: "box" });
+    : h("input", {
+        id,
+        type: "number",
+        step: "any",
+        inputmode: "decimal",
+        class: "box",
+        placeholder: "missing",
+      });
   const { minimum: low, maximum: high } = column;
   const known = low !== null && high !== null && high > low;
   const step = known ? stepOf(column) : 1;
   const slider = h("input", {
     type: "range",
     "aria-label": `${shown(column.name)}, slider`,
-    ...(known ? { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step, step } : {}),
+    ...(known
+      ? { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step, step }
+      : {}),
   });
   const heat = h("div", { class: "heat", "aria-hidden": "true" });
   const ends = known
-    ? h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, end(column, low)), h("span", {}, end(column, high)))
+    ? h(
+        "div",
+        { class: "ends", "aria-hidden": "true" },
+        h("span", {}, end(column, low)),
+        h("span", {}, end(column, high)),
+      )
     : null;
   const track = known ? h("div", { class: "track" }, density(column), heat, slider, ends) : null;
   const numberOf = (value) => (dates ? daysOf(String(value)) : Number(value));
@@ -61,6 +76,7 @@ function range(column, id, changed, complain) {
     heat,
     show(value) {
       const at = numberOf(value);
+      if (box.validity.badInput) return dates ? "This is no date." : "This is no number.";
       if (value === null) box.value = "";
       else if (document.activeElement !== box) box.value = dates ? forBox(box, value) : value;
       slider.value = value === null || !Number.isFinite(at) ? (low + high) / 2 : at;
@@ -69,10 +85,12 @@ function range(column, id, changed, complain) {
     },
     outside(value) {
       const at = numberOf(value);
+      if (box.validity.badInput) return dates ? "This is no date." : "This is no number.";
       if (value === null || low === null) return "";
-      if (!Number.isFinite(at)) return dates ? "not a date such as 2024-05-31" : "not a number";
+      if (!Number.isFinite(at)) return `read by the service as it stands: ${shown(value, 40)}`;
       if (at < low || at > high) {
-        return `${at < low ? "below" : "above"} what the model learned from (${end(column, low)} to ${end(column, high)})`;
+        const side = at < low ? "below" : "above";
+        return `${side} what the model learned from (${end(column, low)} to ${end(column, high)})`;
       }
       return "";
     },
@@ -80,7 +98,11 @@ function range(column, id, changed, complain) {
 }
 
 function forBox(box, value) {
-  return box.type === "date" ? String(value).slice(0, 10) : String(value).length === 10 ? `${value}T00:00` : value;
+  return box.type === "date"
+    ? String(value).slice(0, 10)
+    : String(value).length === 10
+      ? `${value}T00:00`
+      : value;
 }
 
 function end(column, value) {
@@ -96,7 +118,9 @@ function density(column) {
   if (quantiles.length < 3) return null;
   const counts = new Array(bins).fill(0);
   for (let i = 1; i < quantiles.length; i += 1) {
-    const [a, b] = [quantiles[i - 1], quantiles[i]].map((value) => ((value - low) / (high - low)) * bins);
+    const [a, b] = [quantiles[i - 1], quantiles[i]].map(
+      (value) => ((value - low) / (high - low)) * bins,
+    );
     const from = Math.min(Math.max(Math.floor(a), 0), bins - 1);
     const to = Math.min(Math.max(Math.ceil(b) - 1, from), bins - 1);
     for (let k = from; k <= to; k += 1) {
@@ -111,7 +135,16 @@ function density(column) {
     return `V${(20 - tall).toFixed(1)}H${(k + 1) * 5}`;
   });
   const area = s("path", { d: `M0 20${steps.join("")}V20Z` });
-  return s("svg", { viewBox: "0 0 200 20", preserveAspectRatio: "none", class: "density", "aria-hidden": "true" }, area);
+  return s(
+    "svg",
+    {
+      viewBox: "0 0 200 20",
+      preserveAspectRatio: "none",
+      class: "density",
+      "aria-hidden": "true",
+    },
+    area,
+  );
 }
 
 // Levels.
@@ -130,7 +163,9 @@ function segments(column, id, changed) {
     group: true,
     marks: new Map(column.levels.map((level, i) => [level, labels[i]])),
     show(value) {
-      inputs.forEach((input, i) => { input.checked = column.levels[i] === value; });
+      inputs.forEach((input, i) => {
+        input.checked = column.levels[i] === value;
+      });
     },
     outside: () => "",
   };
@@ -147,7 +182,12 @@ function list(column, id, changed) {
   const none = h("option", { value: "" }, "missing");
   const other = h("option", { value: OTHER }, "another value …");
   const select = h("select", { id }, none, options, other);
-  const box = h("input", { type: "text", class: "wide-box", "aria-label": `${shown(column.name)}, another value`, hidden: true });
+  const box = h("input", {
+    type: "text",
+    class: "wide-box",
+    "aria-label": `${shown(column.name)}, another value`,
+    hidden: true,
+  });
   select.addEventListener("change", () => {
     box.hidden = select.value !== OTHER;
     if (select.value === "") changed(null);
@@ -161,7 +201,7 @@ function list(column, id, changed) {
     first: select,
     show(value) {
       if (document.activeElement === box) return;
-      const place = value === null ? "" : places.get(String(value)) ?? OTHER;
+      const place = value === null ? "" : (places.get(String(value)) ?? OTHER);
       select.value = place;
       box.hidden = place !== OTHER;
       if (place === OTHER) box.value = value;
@@ -176,7 +216,14 @@ function unseen(places, value) {
 
 function search(column, id, changed) {
   const place = unique("levels");
-  const box = h("input", { id, type: "text", class: "wide-box", autocomplete: "off", placeholder: "missing", list: place });
+  const box = h("input", {
+    id,
+    type: "text",
+    class: "wide-box",
+    autocomplete: "off",
+    placeholder: "missing",
+    list: place,
+  });
   const listed = column.levels.map((level) => h("option", { value: level }));
   box.addEventListener("input", () => changed(box.value === "" ? null : box.value));
   const places = new Map(column.levels.map((level, i) => [level, i]));

@@ -1,22 +1,37 @@
 // The form: a field per column, those that move predictions most first.
 
 import { control, paint } from "./controls.js";
-import { h, unique } from "./dom.js";
+import { breakable, h, key, unique } from "./dom.js";
 import { cellOf, drawn } from "./row.js";
 import { number, plural, shown } from "./text.js";
 
 const FIRST = 12; // fields before a person asks for more
 const SLACK = 4; // … unless so few are left
-const KINDS = { numeric: "number", boolean: "yes or no", categorical: "choice", datetime: "date", text: "text" };
+const KINDS = {
+  numeric: "number",
+  boolean: "yes or no",
+  categorical: "choice",
+  datetime: "date",
+  text: "text",
+};
 
 export class Fields {
   constructor(row, chosen) {
     this.row = row;
     this.chosen = chosen; // told the name of the column that a person is at
-    this.fields = new Map(row.facts.columns.map((column) => [column.name, this.#field(column)]));
-    this.all = this.fields.size <= FIRST + SLACK;
-    this.element = h("section", { class: "card fields", "aria-labelledby": "fields-title" }, this.#head(), this.#body());
-    row.addEventListener("change", ({ detail }) => detail.names.forEach((name) => this.#show(name)));
+    this.columns = row.facts.columns;
+    this.fields = new Map(); // by name; made when they are first shown
+    this.painted = { found: [], most: 0 };
+    this.all = this.columns.length <= FIRST + SLACK;
+    this.element = h(
+      "section",
+      { class: "card fields", "aria-labelledby": "fields-title" },
+      this.#head(),
+      this.#body(),
+    );
+    row.addEventListener("change", ({ detail }) =>
+      detail.names.forEach((name) => this.#show(name)),
+    );
     this.#filter();
   }
 
@@ -29,7 +44,8 @@ export class Fields {
       "aria-label": "Find a field",
       oninput: () => this.#filter(),
     });
-    const random = () => row.replace(new Map(columns.map((column) => [column.name, drawn(column)])), true);
+    const random = () =>
+      row.replace(new Map(columns.map((column) => [column.name, drawn(column)])), true);
     return h(
       "div",
       { class: "fields-head" },
@@ -37,25 +53,62 @@ export class Fields {
       h(
         "div",
         { class: "buttons" },
-        h("button", { type: "button", title: "Medians and the most frequent levels", onclick: () => row.reset() }, "Typical"),
-        h("button", { type: "button", title: "Each field drawn on its own, as often as training had it", onclick: random }, "Random"),
+        h(
+          "button",
+          {
+            type: "button",
+            title: "Medians and the most frequent levels",
+            onclick: () => row.reset(),
+          },
+          "Typical",
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            title: "Each field drawn on its own, as often as training had it",
+            onclick: random,
+          },
+          "Random",
+        ),
       ),
       columns.length > FIRST + SLACK ? this.query : null,
+      h(
+        "p",
+        { class: "hint" },
+        "A change takes the prediction ",
+        key("up", "up"),
+        " or ",
+        key("down", "down"),
+        ".",
+      ),
     );
   }
 
   #body() {
     this.more = h("button", { type: "button", class: "more", onclick: () => this.#showAll() });
     this.nothing = h("p", { class: "hint", hidden: true }, "No field has such a name.");
-    const list = h("div", { class: "field-list" }, [...this.fields.values()].map((field) => field.element));
-    return h("form", { onsubmit: (event) => event.preventDefault(), autocomplete: "off" }, list, this.nothing, this.more, this.#unused());
+    this.list = h("div", { class: "field-list" });
+    return h(
+      "form",
+      { onsubmit: (event) => event.preventDefault(), autocomplete: "off" },
+      this.list,
+      this.nothing,
+      this.more,
+      this.#unused(),
+    );
   }
 
   #unused() {
     const { unused, more_unused: more } = this.row.facts;
     if (!unused.length) return null;
     const items = unused.map(([name, why, reason]) =>
-      h("li", { title: shown(reason, 200) }, h("bdi", {}, shown(name, 40)), ` · ${shown(why, 40)}`),
+      h(
+        "li",
+        { title: shown(reason, 200) },
+        h("bdi", {}, shown(name, 40)),
+        ` · ${shown(why, 40)}`,
+      ),
     );
     if (more) items.push(h("li", {}, `and ${plural(more, "more column")}`));
     return h(
@@ -76,8 +129,14 @@ export class Fields {
     };
     const one = control(column, id, changed, (text) => this.#note(field, text, "bad"));
     one.first.setAttribute("aria-describedby", note.id);
-    const name = h("bdi", { title: column.name.length > 40 ? shown(column.name, 300) : null }, shown(column.name, 60));
-    const label = one.group ? h("span", { class: "label", id: `${id}-name` }, name) : h("label", { for: id, class: "label" }, name);
+    const name = h(
+      "bdi",
+      { title: column.name.length > 40 ? shown(column.name, 300) : null },
+      breakable(shown(column.name, 60)),
+    );
+    const label = one.group
+      ? h("span", { class: "label", id: `${id}-name` }, name)
+      : h("label", { for: id, class: "label" }, name);
     if (one.group) one.element.setAttribute("aria-labelledby", `${id}-name`);
     const missing = h(
       "button",
@@ -103,12 +162,17 @@ export class Fields {
       note,
     );
     const field = { column, control: one, element, note, missing, before: null };
-    queueMicrotask(() => this.#show(column.name));
+    this.fields.set(column.name, field);
+    this.#show(column.name);
+    element.classList.toggle("is-chosen", column.name === this.marked);
+    const swing = this.painted.found.find(({ name: one }) => one === column.name);
+    if (swing) paint(one, column, swing.points, this.painted.most);
     return field;
   }
 
   #show(name) {
     const field = this.fields.get(name);
+    if (!field) return;
     const value = this.row.get(name);
     field.control.show(value);
     if (value !== null) field.before = value;
@@ -129,8 +193,9 @@ export class Fields {
   refused(violations) {
     return violations.filter(({ column, message }) => {
       const field = this.fields.get(column);
-      if (field) this.#note(field, message, "bad");
-      return !field;
+      if (!field?.element.isConnected) return true;
+      this.#note(field, message, "bad");
+      return false;
     });
   }
 
@@ -141,25 +206,28 @@ export class Fields {
   }
 
   /** What single changes would do, drawn into the controls. */
-  paint(swings, most) {
-    for (const { name, points } of swings) {
+  paint(found, most) {
+    this.painted = { found, most };
+    for (const { name, points } of found) {
       const field = this.fields.get(name);
-      paint(field.control, field.column, points, most);
+      if (field) paint(field.control, field.column, points, most);
     }
   }
 
   mark(name) {
-    for (const [other, field] of this.fields) field.element.classList.toggle("is-chosen", other === name);
+    this.marked = name;
+    for (const [other, field] of this.fields)
+      field.element.classList.toggle("is-chosen", other === name);
   }
 
   /** Puts the keyboard into a field, which is shown if it was not. */
   focus(name) {
-    const field = this.fields.get(name);
-    if (!field) return;
-    if (field.element.hidden) {
+    if (!this.row.columns.has(name)) return;
+    if (!this.fields.get(name)?.element.isConnected) {
       this.query.value = "";
       this.#showAll();
     }
+    const field = this.fields.get(name);
     field.control.first.focus({ preventScroll: true });
     field.element.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
   }
@@ -171,21 +239,18 @@ export class Fields {
 
   #filter() {
     const words = this.query.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    let found = 0;
-    let place = 0;
-    for (const { column, element } of this.fields.values()) {
-      const name = column.name.toLowerCase();
-      const fits = words.length
-        ? words.every((word) => name.includes(word) || KINDS[column.kind].includes(word))
-        : this.all || place < FIRST;
-      element.hidden = !fits;
-      found += fits;
-      place += 1;
-    }
-    this.nothing.hidden = found > 0;
-    const left = this.fields.size - FIRST;
+    const fits = ({ name, kind }) =>
+      words.every((word) => name.toLowerCase().includes(word) || KINDS[kind].includes(word));
+    const found = words.length
+      ? this.columns.filter(fits)
+      : this.columns.slice(0, this.all ? this.columns.length : FIRST);
+    const fields = found.map((column) => this.fields.get(column.name) ?? this.#field(column));
+    this.list.replaceChildren(...fields.map(({ element }) => element));
+    this.nothing.hidden = found.length > 0;
     this.more.hidden = this.all || words.length > 0;
-    this.more.textContent = `Show ${plural(left, "more field")} that ${left === 1 ? "moves" : "move"} predictions less`;
+    const left = this.columns.length - FIRST;
+    const less = this.columns[0]?.share === null ? "" : " that move predictions less";
+    this.more.textContent = `Show ${plural(left, "more field")}${less}`;
   }
 }
 
