@@ -67,9 +67,9 @@ def _tell_spread(found: Spread, ledger: Ledger) -> None:
     off = f"{100 * found.off_before:.2g} to {100 * found.off_after:.2g}"
     if not found.pays:
         why = (
-            f"to move them would take the mean pinball loss from {losses}, and how far the shares "
+            f"moved, they would take the mean pinball loss from {losses}, and the shares of "
+            f"targets below from being {off} points off, on rows that they are not fitted on"
         )
-        why += f"of targets below are off from {off} points, on rows that it is not fitted on"
         ledger.add("calibration", "quantiles stay as far apart as they are", why)
         return
     factors = ", ".join(f"{factor:.3g}" for factor in found.factors if factor)
