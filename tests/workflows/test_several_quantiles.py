@@ -191,7 +191,7 @@ def test_what_they_cannot_do_is_said(
 
 
 @pytest.mark.parametrize(
-    "words", [["serve"], ["export", "--to", "python"], ["export", "--to", "onnx"]]
+    "words", [["serve"], ["export", "--to", "python"], ["export", "--to", "docker"]]
 )
 def test_commands_for_one_value_refuse_them(
     words: list[str], places: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
