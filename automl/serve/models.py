@@ -75,9 +75,16 @@ class Model:
 
 
 def load_model(name: str, place: Path, require_digest: str | None = None) -> Model:
-    """The model of the bundle at `place`, verified and tried. Raises BundleError."""
+    """The model of the bundle at `place`, verified and tried. Raises BundleError, and ConfigError
+    for one of several quantiles."""
     folder = place.resolve()
     predictor = load_bundle(folder, require_digest=require_digest)
+    if predictor.levels:
+        raise ConfigError(
+            f"The model of '{place}' predicts {len(predictor.levels)} quantiles, and the service "
+            "answers with one value.",
+            hint="Serve a bundle of one level, or score tables with `automl predict`.",
+        )
     # What was read is what is written there still: a bundle may be replaced meanwhile.
     manifest = read_manifest(folder)
     if manifest.digest != str(predictor.manifest["digest"]):

@@ -95,6 +95,11 @@ def export(
     _refuse_place(target, force=force)
     refuse_inputs(target, [folder, *([] if check is None else [check])])
     predictor = load_bundle(folder, require_digest=require_digest)
+    if predictor.levels:
+        raise ConfigError(
+            f"The model predicts {len(predictor.levels)} quantiles, and exports give one value.",
+            hint="Fit a bundle of one level, as --quantiles 0.9, for each and export those.",
+        )
     with _staged(target) as staging:
         notes = _written(exported, predictor, staging, folder)
         checks, cells = _checked(exported, predictor, staging, check, read or ReadOptions())

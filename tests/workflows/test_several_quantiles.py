@@ -190,6 +190,18 @@ def test_what_they_cannot_do_is_said(
     assert len(err.strip().splitlines()) == 2  # the error and its hint
 
 
+@pytest.mark.parametrize(
+    "words", [["serve"], ["export", "--to", "python"], ["export", "--to", "docker"]]
+)
+def test_commands_for_one_value_refuse_them(
+    words: list[str], places: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--output", str(tmp_path / "out")] if words[0] == "export" else []
+    err = said(capfd, words[0], places["model"], *words[1:], *more, code=2)
+    assert "quantiles" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_engines_that_cannot_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="several levels at once"):
         automl.fit(
