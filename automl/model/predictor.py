@@ -9,9 +9,8 @@ numbers, to the bit, as one scored whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -27,9 +26,10 @@ from automl.data.schema import ParsedTable, Schema
 from automl.engines._joint import Joint
 from automl.engines.base import Booster
 from automl.errors import ConfigError, DataError
-from automl.features.matrix import Feature, Matrix, origin_weights
+from automl.features.matrix import Matrix
 from automl.metrics._quantiles import levels_of, middle
 from automl.model.cells import cell_numbers, drawn_cells
+from automl.model.contributions import CHUNK, blend_contributions, chunks
 from automl.model.explain import Explanation
 from automl.model.intervals import Conformal, absent, refuse_other_task
 from automl.model.link import Link
@@ -43,15 +43,10 @@ Floats = NDArray[np.float64]
 Mode = Literal["default", "lenient", "strict"]
 Rows: TypeAlias = pd.DataFrame | TextTable | Sequence[Mapping[str, Any]] | ParsedTable
 
-# Rows that are scored at a time: bounds the memory that recipes and libraries need on top of
-# the matrix, and costs nothing measurable at this size.
-_CHUNK = 65_536
 # Rows that are worth a thread of their own.
 _LEAST_BLOCK = 8192
 # Rows made up to see whether tables give the boosters' numbers.
 _DRAWN_ROWS = 256
-# Numbers in one block of contributions (256 MB of float64).
-_BLOCK = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -110,18 +105,6 @@ class Predictor:
         if threads < 1:
             raise ConfigError(f"The number of threads is {threads}, but must be at least 1.")
         self._threads = threads
-
-    @contextmanager
-    def _threaded_boosters(self) -> Iterator[None]:
-        """Let the libraries use the threads: contributions are computed a booster at a time."""
-        boosters = [fold.booster for member in self.members for fold in member.boosters]
-        for booster in boosters:
-            booster.threads = self._threads
-        try:
-            yield
-        finally:
-            for booster in boosters:
-                booster.threads = 1
 
     @property
     def positive(self) -> str | None:
@@ -201,7 +184,7 @@ class Predictor:
             margin[rows] = self._blend(part)
 
         share = -(-matrix.n_rows // self._threads)
-        blocks = list(_chunks(matrix.n_rows, min(_CHUNK, max(share, _LEAST_BLOCK))))
+        blocks = list(chunks(matrix.n_rows, min(CHUNK, max(share, _LEAST_BLOCK))))
         if len(blocks) > 1 and self._threads > 1:
             # Threads over rows, not in the libraries: theirs wait for each other after each call.
             self._blend(matrix.take(slice(0, 1)))  # what is set up on first use, before two race
@@ -375,39 +358,11 @@ class Predictor:
     def contributions_of(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Contributions (n, n_columns, k) of the columns in `columns`, and base values (k,).
 
-        Contributions of features are summed by their original columns, a feature of several
-        columns in equal shares. The base values are NaN where there is no row.
+        The base values are NaN where there is no row.
         """
-        values = np.zeros((matrix.n_rows, len(self.schema.used), self.n_outputs))
-        base = np.full(self.n_outputs, np.nan if matrix.n_rows == 0 else 0.0)
-        with self._threaded_boosters():
-            for member in self.members:
-                share = member.weight / len(member.boosters)
-                for fold in member.boosters:
-                    base += self._add_contributions(values, matrix, fold, share)
-        return values, base
-
-    def _add_contributions(
-        self, values: Floats, matrix: Matrix, fold: FoldBooster, share: float
-    ) -> Floats:
-        """Add one booster's contributions to `values`; comes back with its base values (k,)."""
-        base = np.zeros(self.n_outputs)
-        width = self.n_outputs * (2 * matrix.n_features + 1)
-        for rows in _chunks(matrix.n_rows, min(_CHUNK, max(1, _BLOCK // width))):
-            part = matrix.take(rows)
-            part = part if fold.recipe is None else fold.recipe.transform(part)
-            contributions = fold.booster.contributions(part)  # (rows, k, p + 1)
-            if rows.start == 0:
-                base = share * contributions[0, :, -1]
-            for feature, column, weight in self._origins(part.features):
-                values[rows, column, :] += (share * weight) * contributions[:, :, feature]
-        return base
-
-    def _origins(self, features: tuple[Feature, ...]) -> Iterator[tuple[int, int, float]]:
-        """(feature, position in `columns`, weight) of every feature's original columns."""
-        weights = origin_weights(features, len(self.schema.columns))[:, list(self.schema.used)]
-        for feature, column in zip(*np.nonzero(weights), strict=True):
-            yield int(feature), int(column), float(weights[feature, column])
+        return blend_contributions(
+            self.members, matrix, self.schema, n_outputs=self.n_outputs, threads=self.threads
+        )
 
 
 def as_frame(rows: pd.DataFrame | TextTable | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -430,9 +385,3 @@ def _refuse_no_table(rows: object) -> None:
         raise DataError(
             f"A {type(rows).__name__} is not a table.", hint="Give a DataFrame or a list of dicts."
         )
-
-
-def _chunks(n_rows: int, size: int) -> Iterator[slice]:
-    """Slices of at most `size` rows; none at all without rows."""
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))
