@@ -15,10 +15,8 @@ Notation: n = rows, k = outputs, T = trees, w = words of all trees, b = bins of 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,10 +26,7 @@ from automl.engines._splits import Masks, Trees, Words, word_bits
 from automl.features.matrix import FloatArray
 
 Places = NDArray[np.intp]
-Walk = Callable[[FloatArray], NDArray[np.float64]]
 
-# From so many rows at once on, the tables are made: they cost as much as some 2,000 rows.
-MANY_ROWS = 8192
 _MAX_TABLE_BYTES = 1 << 26
 _MAX_MASK_BYTES = 1 << 28  # needed while the tables are made; grows with the largest tree
 # Words in the making: few enough for the second cache, and so many that threads seldom wait for
@@ -39,7 +34,6 @@ _MAX_MASK_BYTES = 1 << 28  # needed while the tables are made; grows with the la
 _BLOCK_WORDS = 1 << 17
 # Rows and bytes of tables that are joined: larger ones leave the second cache.
 _JOINED_BINS, _JOINED_BYTES = 400, 1 << 20
-_PROBED_ROWS = 256
 # Nanoseconds on one core, measured: find a cell's bin and fetch its words, per byte of these,
 # turn a word into a leaf and add it.
 _PER_CELL, _PER_BYTE, _PER_WORD = 60.0, 0.1, 2.0
@@ -375,51 +369,3 @@ def pays(trees: Trees, *, level_nanoseconds: float) -> bool:
     cells = len(np.unique(trees.feature)) * (_PER_CELL + _PER_BYTE * n_bytes)
     levels = float(np.log2(trees.n_leaves).sum())
     return cells + n_words * _PER_WORD < level_nanoseconds * levels
-
-
-class FastMargin:
-    """A library's margin, and the tables that give the same numbers for many rows.
-
-    make: the trees as a Forest, or None where tables do not pay or cannot say what they do.
-    """
-
-    def __init__(self, make: Callable[[], Forest | None]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._made = False
-        self._forest: Forest | None = None
-
-    def __call__(self, values: FloatArray, walk: Walk) -> NDArray[np.float64]:
-        """(n, k) margins, bit for bit those of `walk`."""
-        forest = self.forest(values, walk)
-        return walk(values) if forest is None else self._alone.margins(values)[0]
-
-    def wanted(self, n_rows: int) -> bool:
-        """Whether there are tables for so many rows, or may be."""
-        return self._forest is not None if self._made else n_rows >= MANY_ROWS
-
-    def forest(self, values: FloatArray, walk: Walk) -> Forest | None:
-        """The tables for `values`; None: `walk` is right for them."""
-        if not self.wanted(len(values)):
-            return None
-        self.prepare(values, walk)
-        return self._forest
-
-    def prepare(self, values: FloatArray, walk: Walk) -> None:
-        """Make the tables now, for any number of rows to come; (n, p) values like theirs."""
-        with self._lock:
-            if not self._made:
-                self._forest = self._proved(self._make(), values[:_PROBED_ROWS], walk)
-                self._made = True
-
-    @cached_property
-    def _alone(self) -> Forests:
-        assert self._forest is not None
-        return Forests([self._forest])
-
-    @staticmethod
-    def _proved(forest: Forest | None, values: FloatArray, walk: Walk) -> Forest | None:
-        """`forest` if it repeats the library's numbers: another release may count otherwise."""
-        if forest is None or not np.array_equal(forest.margin(values), walk(values)):
-            return None
-        return forest

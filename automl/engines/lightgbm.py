@@ -14,7 +14,8 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.engines._forest import FastMargin, Forest
+from automl.engines._fast_margin import FastMargin
+from automl.engines._forest import Forest
 from automl.engines._imports import import_lean
 from automl.engines._lightgbm_text import merged, truncated
 from automl.engines._splits import Trees

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from automl import plugins
-from automl.engines import _forest
-from automl.engines._forest import FastMargin, Forest, pays
+from automl.engines import _fast_margin
+from automl.engines._fast_margin import FastMargin
+from automl.engines._forest import Forest, pays
 from automl.engines._joint import Joint
 from automl.engines._splits import Tree, Trees
 from automl.engines.base import Booster, FitSetup
@@ -91,7 +92,7 @@ def test_tables_of_several_quantiles_repeat_the_walk_to_the_bit(name, shape, mon
 
 
 def test_many_rows_take_the_tables_and_few_rows_give_the_same_numbers(monkeypatch):
-    monkeypatch.setattr(_forest, "MANY_ROWS", 1000)
+    monkeypatch.setattr(_fast_margin, "MANY_ROWS", 1000)
     monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
     booster = train("lightgbm", Task.BINARY, {"num_leaves": 12})
     few = booster.margin(table(1).take(slice(0, 100)))
@@ -123,7 +124,7 @@ def test_a_forest_that_does_not_repeat_the_library_is_not_used():
         values=np.array([1.0, 2.0]),
     )
     forest = Forest(Trees.of([tree]), np.zeros(1), below=True, set_is_left=True)
-    values = np.random.default_rng(0).random((_forest.MANY_ROWS, 1))
+    values = np.random.default_rng(0).random((_fast_margin.MANY_ROWS, 1))
     assert set(forest.margin(values)[:, 0]) == {1.0, 2.0}
     assert forest.margin(np.array([[0.5], [np.nan]])).tolist() == [[2.0], [1.0]]
     walk = lambda rows: np.full((len(rows), 1), 7.0)  # noqa: E731
@@ -181,7 +182,7 @@ def test_boosters_together_give_what_each_gives_alone(monkeypatch):
     ]
     new = table(1)
     alone = [booster.margin(new) for booster in boosters]
-    monkeypatch.setattr(_forest, "MANY_ROWS", 1000)
+    monkeypatch.setattr(_fast_margin, "MANY_ROWS", 1000)
     joint = Joint(boosters)
     for _ in range(2):  # the second time the last booster is asked first
         together = joint.margins(new)
