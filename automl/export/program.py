@@ -239,6 +239,8 @@ class Forest:
     narrow: cells and thresholds are rounded to float32 before they are compared.
     set_is_left: codes in the set of a split go left, all others right; else the reverse.
     trees: NaN goes where `nan_left` says, also in a split by a set.
+    float32_sums: the library adds the leaves of an output to the base in float32, one by one in
+        the order of the trees; else in float64. Other sums differ by what float32 rounds off.
     """
 
     columns: tuple[int, ...]
@@ -247,6 +249,7 @@ class Forest:
     below: bool
     narrow: bool
     set_is_left: bool
+    float32_sums: bool = False
 
 
 @dataclass(frozen=True)

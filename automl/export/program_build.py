@@ -99,7 +99,15 @@ def _ensemble(booster: Booster, plane: Plane, steps: Steps, member: Trained) -> 
             trees, start = found
             columns = _known_levels(booster, plane, steps)
             base = start.astype(np.float64)
-            return Forest(columns, trees, base, below=True, narrow=True, set_is_left=False)
+            return Forest(
+                columns,
+                trees,
+                base,
+                below=True,
+                narrow=True,
+                set_is_left=False,
+                float32_sums=True,
+            )
     elif isinstance(booster, CatBoostBooster):
         return catboost_forest(booster.described(_features(plane)), plane, steps, member.name)
     elif isinstance(booster, LinearBooster):

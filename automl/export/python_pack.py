@@ -20,7 +20,7 @@ from automl.engines._additive import Curve
 from automl.engines._splits import Trees
 from automl.export.program import Additive, Floats, Forest, Ints, Program
 
-FORMAT = 1
+VERSION = 1  # of the form, which the scorer must know
 
 
 @dataclass
@@ -50,7 +50,10 @@ def packed(program: Program, *, leaves: type[np.floating[Any]]) -> Pack:
         for member in program.members
         for i in member.ensembles
     ]
-    base = sum((weight * np.broadcast_to(each.base, k) for each, weight in weighed), np.zeros(k))
+    base = np.zeros(k)
+    for each, weight in weighed:
+        if not (isinstance(each, Forest) and each.float32_sums):
+            base += weight * each.base
     steps = [
         {"kind": type(step).__name__}
         | {field.name: pack.value(getattr(step, field.name)) for field in fields(step)}
@@ -59,7 +62,7 @@ def packed(program: Program, *, leaves: type[np.floating[Any]]) -> Pack:
     forests = [(each, weight) for each, weight in weighed if isinstance(each, Forest)]
     axes, groups = _forests(forests, pack, k, leaves)
     pack.facts |= {
-        "format": FORMAT,
+        "format": VERSION,
         "task": str(program.task),
         "target": program.target,
         "classes": list(program.classes),
@@ -110,12 +113,10 @@ def _forests(
         return {"sets": []}, []
     limits = _number_axes(parts, pack)
     sets = _set_axes(parts, limits, pack)
-    groups = [
-        _levels([part for part in parts if part.several is several], pack, k, leaves)
-        for several in (False, True)
-        if any(part.several is several for part in parts)
-    ]
-    return {"sets": sets}, groups
+    kinds: dict[tuple[bool, bool], list[_Part]] = {}
+    for part in parts:
+        kinds.setdefault((part.several, part.forest.float32_sums), []).append(part)
+    return {"sets": sets}, [_levels(some, pack, k, leaves) for some in kinds.values()]
 
 
 @dataclass
@@ -123,10 +124,12 @@ class _Part:
     """The trees of one booster, splits and leaves numbered through.
 
     left, right: (S,) a split, or ~leaf.  root: (T,) likewise.  leaves: (L, k) if several, else
-    (L,).  axis, limit: (S,) as in the scorer, filled in later.
+    (L,); weighed, unless they are to be added in float32.  axis, limit: (S,) as in the scorer,
+    filled in later.
     """
 
     forest: Forest
+    weight: float
     trees: Trees
     leaves: Floats
     several: bool
@@ -138,8 +141,10 @@ class _Part:
 
     @classmethod
     def of(cls, forest: Forest, weight: float, k: int) -> _Part:
-        trees, values, several = forest.trees, forest.trees.values * weight, False
-        if k > 1 and _alike(trees, k):
+        trees, values, several = forest.trees, forest.trees.values, False
+        if not forest.float32_sums:
+            values = values * weight
+        if k > 1 and not forest.float32_sums and _alike(trees, k):
             several = True
             firsts = np.flatnonzero(trees.output == 0)
             values = _side_by_side(trees, values, k)
@@ -153,7 +158,7 @@ class _Part:
         )
         root = np.where(trees.n_splits > 0, first_split, ~first_leaf)
         none = np.zeros(len(trees.feature), dtype=np.int64)
-        return cls(forest, trees, values, several, left, right, root, none, none.copy())
+        return cls(forest, weight, trees, values, several, left, right, root, none, none.copy())
 
 
 def _alike(trees: Trees, k: int) -> bool:
@@ -300,6 +305,13 @@ def _levels(
     splits, ends = nodes[nodes >= 0], ~nodes[nodes < 0]
     output = np.concatenate([part.trees.output for part in parts])
     leaves = np.concatenate([part.leaves for part in parts])
+    segments = None
+    if parts[0].forest.float32_sums:
+        dtype = np.float32
+        segments = [
+            [len(part.root), part.weight, np.broadcast_to(part.forest.base, k).tolist()]
+            for part in parts
+        ]
     return {
         "n_trees": len(output),
         "n_nodes": len(nodes),
@@ -308,6 +320,7 @@ def _levels(
         "axis": pack.put(_small(np.concatenate([part.axis for part in parts])[splits])),
         "limit": pack.put(_small(np.concatenate([part.limit for part in parts])[splits])),
         "leaves": pack.put(leaves[ends].astype(dtype)),
+        "segments": segments,
         "output": None if parts[0].several else pack.put(_small(output)),
     }
 

@@ -29,7 +29,7 @@ from automl.export.scorer_files import read_csv
 from automl.export.scorer_steps import STEPS
 from automl.export.scorer_trees import Axes, Forest
 
-_BLOCK = 1 << 18  # (row, tree) pairs that are walked at a time
+_CODES = 1 << 22  # numbers that are made at a time for the trees to compare
 
 
 class Model:
@@ -91,13 +91,12 @@ class Model:
         margin = np.tile(np.array(self.facts["base"]), (n, 1))
         for effect in self._effects:
             margin += _effect(table[effect["column"]], effect)
-        if self._forests:
-            size = max(1, _BLOCK // max(forest.n_trees for forest in self._forests))
-            for start in range(0, n, size):
-                rows = slice(start, start + size)
-                codes = self._axes.codes(table[:, rows])
-                for forest in self._forests:
-                    margin[rows] += forest.scores(codes)
+        size = max(1, _CODES // max(1, self._axes.n))
+        for start in range(0, n if self._forests else 0, size):
+            rows = slice(start, start + size)
+            codes = self._axes.codes(table[:, rows])
+            for forest in self._forests:
+                margin[rows] += forest.scores(codes)
         return margin
 
     def _with_arrays(self, facts: Facts) -> Facts:
@@ -174,16 +173,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _score_file(model: Model, path: str, output: str, *, proba: bool) -> None:
+    """OSError if there is such an output; nothing is left of one that cannot be finished."""
     with open(output, "x", encoding="utf-8", newline="") as stream:
-        writer, header = csv.writer(stream, lineterminator="\n"), True
-        for columns in read_csv(path, model.facts):
-            made = model.predict_columns(columns)
-            if not proba:
-                made = {model.facts["value_name"]: made[model.facts["value_name"]]}
-            if header:
-                writer.writerow(made)
-            header = False
-            writer.writerows(zip(*(column.tolist() for column in made.values()), strict=True))
+        try:
+            _write(model, path, csv.writer(stream, lineterminator="\n"), proba=proba)
+        except BaseException:
+            stream.close()
+            Path(output).unlink()
+            raise
+
+
+def _write(model: Model, path: str, writer: Any, *, proba: bool) -> None:
+    name, header = model.facts["value_name"], True
+    for columns in read_csv(path, model.facts):
+        made = model.predict_columns(columns)
+        made = made if proba else {name: made[name]}
+        if header:
+            writer.writerow(made)
+        header = False
+        writer.writerows(zip(*(column.tolist() for column in made.values()), strict=True))
 
 
 if __name__ == "__main__":

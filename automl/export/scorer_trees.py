@@ -6,11 +6,13 @@ place among the thresholds of some trees, or whether a category's code is in a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from automl.export.scorer_cells import Array, Facts
+
+_BLOCK = 1 << 16  # (tree, row) pairs that are walked at a time
 
 
 class Axes:
@@ -31,7 +33,7 @@ class Axes:
         self.n = len(self._numbers) + sum(len(bits) for _, bits in self._sets)
 
     def codes(self, table: Array) -> Array:
-        """(n, A) places of the cells of a (columns, n) table."""
+        """(A, n) places of the cells of a (columns, n) table."""
         codes = np.empty((self.n, table.shape[1]), dtype=np.int32)
         for i, (column, points, narrow, below, nan) in enumerate(self._numbers):
             cells = table[column]
@@ -45,7 +47,7 @@ class Axes:
             place = np.nan_to_num(np.minimum(table[column], last - 1), nan=last).astype(np.intp)
             codes[first : first + len(right)] = right[:, place]
             first += len(right)
-        return np.ascontiguousarray(codes.T)
+        return codes
 
 
 class Forest:
@@ -55,40 +57,62 @@ class Forest:
     """
 
     def __init__(self, facts: Facts, arrays: Mapping[str, Array]) -> None:
-        n, self.n_trees = facts["n_nodes"], facts["n_trees"]
+        n, self._n_trees = facts["n_nodes"], facts["n_trees"]
         self._split = np.unpackbits(arrays[facts["split"]], count=n).astype(bool)
         rank = np.cumsum(self._split) - self._split
-        self._first = np.where(self._split, self.n_trees + 2 * rank, np.arange(n)).astype(np.int32)
-        self._axis = np.zeros(n, dtype=np.int32)
+        self._first = np.where(self._split, self._n_trees + 2 * rank, np.arange(n))
+        self._axis = np.zeros(n, dtype=np.intp)
         self._axis[self._split] = arrays[facts["axis"]]
         self._limit = np.full(n, np.iinfo(np.int32).max, dtype=np.int32)
         self._limit[self._split] = arrays[facts["limit"]]
-        leaves = arrays[facts["leaves"]].astype(np.float64)
-        self._leaves = np.zeros((n, *leaves.shape[1:]))
+        leaves = arrays[facts["leaves"]]
+        self._segments = facts["segments"]
+        leaves = leaves if self._segments else leaves.astype(np.float64)
+        self._leaves = np.zeros((n, *leaves.shape[1:]), dtype=leaves.dtype)
         self._leaves[~self._split] = leaves
-        self._outputs = None
-        if facts["output"] is not None:  # a tree scores one output; else each leaf scores all
-            self._outputs = np.zeros((self.n_trees, facts["n_outputs"]))
-            self._outputs[np.arange(self.n_trees), arrays[facts["output"]]] = 1.0
+        # Of each tree; None: each leaf scores all outputs.
+        self._output: Array = None if facts["output"] is None else arrays[facts["output"]]
+        self._n_outputs = facts["n_outputs"]
 
     def scores(self, codes: Array) -> Array:
-        """(n, k) sums of the leaves that rows with these codes end in."""
-        n, n_axes = codes.shape
-        flat = codes.reshape(-1)
-        found = np.tile(np.arange(self.n_trees, dtype=np.int32), n)
-        node, slot = found.copy(), np.arange(len(found), dtype=np.int32)
-        row = np.repeat(np.arange(n, dtype=np.int32) * n_axes, self.n_trees)
-        while True:
-            going = self._split.take(node)
-            n_going = int(np.count_nonzero(going))
-            if n_going < 0.7 * len(node):
-                found[slot] = node
-                node, slot, row = node[going], slot[going], row[going]
-            if not n_going:
-                break
-            code = flat.take(row + self._axis.take(node))
-            node = self._first.take(node) + (code > self._limit.take(node))
-        leaves = self._leaves.take(found, axis=0).reshape(n, self.n_trees, -1)
-        if self._outputs is None:
-            return leaves.sum(axis=1)
-        return leaves[:, :, 0] @ self._outputs
+        """(n, k) sums of the leaves that rows with these (A, n) codes end in."""
+        total = np.zeros((self._n_outputs, codes.shape[1]))
+        if self._segments is None:
+            for which, leaves in self._walked(codes, 0, self._n_trees):
+                if self._output is None:
+                    total += leaves.sum(axis=0).T
+                else:
+                    total += (self._output[which] == np.arange(len(total))[:, None]) @ leaves
+            return total.T
+        start = 0
+        for n_trees, weight, base in self._segments:  # as its library does: one by one in float32
+            sums = np.repeat(np.array(base, dtype=np.float32)[:, None], codes.shape[1], axis=1)
+            for which, leaves in self._walked(codes, start, start + n_trees):
+                for j in range(len(sums)):
+                    mine = leaves[self._output[which] == j]
+                    sums[j] = np.add.accumulate(np.vstack([sums[j], mine]), axis=0)[-1]
+            total += weight * sums.astype(np.float64)
+            start += n_trees
+        return total.T
+
+    def _walked(self, codes: Array, start: int, stop: int) -> Iterator[tuple[slice, Array]]:
+        """(trees, (trees, n) leaves) of some trees after the other: so few nodes stay at hand."""
+        n, flat = codes.shape[1], codes.reshape(-1)
+        size = max(1, _BLOCK // n)
+        for first in range(start, stop, size):
+            which = slice(first, min(first + size, stop))
+            found = np.repeat(np.arange(which.start, which.stop), n)
+            row = np.tile(np.arange(n), which.stop - which.start)
+            node, slot = found.copy(), np.arange(len(found))
+            while True:
+                going = self._split.take(node)
+                n_going = int(np.count_nonzero(going))
+                if n_going < 0.7 * len(node):
+                    found[slot] = node
+                    node, slot, row = node[going], slot[going], row[going]
+                if not n_going:
+                    break
+                code = flat.take(self._axis.take(node) * n + row)
+                node = self._first.take(node) + (code > self._limit.take(node))
+            leaves = self._leaves.take(found, axis=0)
+            yield which, leaves.reshape(which.stop - which.start, n, *leaves.shape[1:])

@@ -55,9 +55,7 @@ def worst(predictor: Predictor, rows: pd.DataFrame, folder: Any) -> float:
 
 @pytest.mark.parametrize(("task", "engine", "recipe", "params"), MODELS)
 def test_every_model_is_said_exactly(make, odd, tmp_path, task, engine, recipe, params):
-    # XGBoost adds leaves in float32, the scorer in float64.
-    most = 3e-6 if engine == "xgboost" else 1e-12
-    assert worst(make(task, engine, recipe, params), odd, tmp_path) <= most
+    assert worst(make(task, engine, recipe, params), odd, tmp_path) <= 1e-12
 
 
 def test_statistics_of_crossed_categories_and_numbers_are_traced(make):
