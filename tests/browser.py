@@ -67,17 +67,21 @@ class Browser:
     _session = None
 
     def open(
-        self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False
+        self, place: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False
     ) -> None:
-        """Load a file as a window of this size shows it."""
+        """Load a file, or an address, as a window of this size shows it."""
+        self._go("about:blank")  # what the last page still asks for is none of the next one's
         self.errors.clear()
         self.requests.clear()
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._call("Emulation.setDeviceMetricsOverride", size)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._call("Emulation.setEmulatedMedia", {"features": scheme})
+        self._go(place if isinstance(place, str) else place.resolve().as_uri())
+
+    def _go(self, address: str) -> None:
         self._events.clear()
-        self._call("Page.navigate", {"url": path.resolve().as_uri()})
+        self._call("Page.navigate", {"url": address})
         self._until("Page.loadEventFired")
 
     def run(self, script: str) -> Any:
@@ -86,6 +90,24 @@ class Browser:
         found = self._call("Runtime.evaluate", asked)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def until(self, script: str, seconds: float = 30.0) -> None:
+        """Wait for an expression to become true; AssertionError if it does not."""
+        deadline = time.monotonic() + seconds
+        while not self.run(f"Boolean({script})"):
+            assert time.monotonic() < deadline, f"never true: {script}; {self.errors}"
+            time.sleep(0.03)
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """A key, for whatever has the focus."""
+        for kind in ("keyDown", "keyUp"):
+            asked = {"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code}
+            self._call("Input.dispatchKeyEvent", {**asked, "text": text} if text else asked)
+
+    def downloads(self, folder: Path) -> None:
+        """Files that are downloaded from now on go there."""
+        asked = {"behavior": "allow", "downloadPath": str(folder)}
+        self._call("Page.setDownloadBehavior", asked)
 
     def picture(self, path: Path) -> None:
         """The whole page as PNG."""

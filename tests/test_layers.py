@@ -55,6 +55,7 @@ SIBLINGS = {
         "automl.features.strict",
     ),  # the reader of a bundle's JSON, for a model kept as JSON
     ("features", "automl.engines._imports"),  # recipes screen columns with a quick LightGBM
+    ("serve", "automl.report.page"),  # its page looks like the report
     ("estimators", "automl.workflows"),  # an estimator is a skin over the workflow functions
 }
 UNSAFE = {"pickle", "cPickle", "_pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}

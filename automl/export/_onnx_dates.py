@@ -54,8 +54,7 @@ def days_of(graph: Graph, cell: str) -> str:
     for each in known[1:]:
         valid = graph.op("And", valid, each)
     days = graph.op("Div", graph.cast(total, np.float64), 1000.0 * _MS)
-    made = graph.op("Where", valid, days, _NAN)
-    return graph.op("Slice", made, np.array([1]), np.array([1 << 62]), np.array([0]))
+    return graph.below_first(graph.op("Where", valid, days, _NAN))
 
 
 class _Texts:

@@ -173,16 +173,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _score_file(model: Model, path: str, output: str, *, proba: bool) -> None:
+    """OSError if there is such an output; nothing is left of one that cannot be finished."""
     with open(output, "x", encoding="utf-8", newline="") as stream:
-        writer, header = csv.writer(stream, lineterminator="\n"), True
-        for columns in read_csv(path, model.facts):
-            made = model.predict_columns(columns)
-            if not proba:
-                made = {model.facts["value_name"]: made[model.facts["value_name"]]}
-            if header:
-                writer.writerow(made)
-            header = False
-            writer.writerows(zip(*(column.tolist() for column in made.values()), strict=True))
+        try:
+            _write(model, path, csv.writer(stream, lineterminator="\n"), proba=proba)
+        except BaseException:
+            stream.close()
+            Path(output).unlink()
+            raise
+
+
+def _write(model: Model, path: str, writer: Any, *, proba: bool) -> None:
+    name, header = model.facts["value_name"], True
+    for columns in read_csv(path, model.facts):
+        made = model.predict_columns(columns)
+        made = made if proba else {name: made[name]}
+        if header:
+            writer.writerow(made)
+        header = False
+        writer.writerows(zip(*(column.tolist() for column in made.values()), strict=True))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from automl.task import Task
 MOST_BYTES: Final = 1_000_000
 _LEAST_SPLIT: Final = 20  # bytes of the shortest split with its leaf: what is surely too large
 _VALUE, _LABEL, _COLUMNS, _QUERY = "value.sql", "label.sql", "columns.json", "query.sql"
+_CLOSED: Final = {"threads": 1, "enable_external_access": False}  # of DuckDB: no file, no net
 _LARGEST_EXPONENT: Final = 700.0
 _NOTE: Final = (
     "The tables' columns need the names of the training table, numbers as numbers. PostgreSQL "
@@ -95,7 +96,7 @@ def score(folder: Path, frame: pd.DataFrame) -> Scores:
     facts = json.loads((folder / _COLUMNS).read_text(encoding="utf-8"))
     table = typed_table(facts, frame)
     value = (folder / _VALUE).read_text(encoding="utf-8")
-    with duckdb.connect(config={"threads": 1}) as database:
+    with duckdb.connect(config=_CLOSED) as database:
         database.register("rows", table)
         database.execute("CREATE TABLE input AS SELECT * FROM rows")
         found = database.execute(f"SELECT {value} FROM input ORDER BY input.{_order(table)}")
@@ -162,8 +163,8 @@ def _refuse_large(program: Program, n_bytes: int) -> None:
     members = " + ".join(f"'{member.name}'" for member in program.members)
     raise ConfigError(
         f"The model {members} has {n_splits:,} splits in {len(program.ensembles)} boosters; as "
-        f"SQL that takes at least {n_bytes / 1e6:,.1f} MB, more than the {MOST_BYTES / 1e6:g} MB that "
-        "databases parse in reasonable time.",
+        f"SQL that takes at least {n_bytes / 1e6:,.1f} MB, more than the {MOST_BYTES / 1e6:g} MB "
+        "that databases parse in reasonable time.",
         hint="Fit with --single --refit or --max-trees N, or export to python or onnx.",
     )
 

@@ -132,8 +132,7 @@ class App:
         if answer is None:
             return 200
         answer.headers = {**headers, **answer.headers}
-        async with asyncio.timeout(self._service.limits.timeout):
-            await send_answer(send, answer, request)
+        await send_answer(send, answer, request)  # who does not read it is cut off: `server`
         return answer.status
 
     def _refused(self, error: Exception, request: Request) -> Answer:
@@ -173,6 +172,8 @@ class App:
         if rest in _POSTED:
             _only(method, "POST")
             return await self._posted(request, send, model, rest, headers)
+        if rest in _FACTS or (name is None and rest in _ROOT):
+            _only(method, "GET")
         answer = self._shown(request.path, name, rest) or self._fact(model, rest)
         if answer is None and name is None:
             answer = self._of_service(rest)

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from automl.serve.limits import Limits
@@ -28,7 +29,8 @@ _HALF_PAIR = re.compile(rb"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 _DELIMITERS = ",;\t|"
 
 
-def media_type(header: str, taken: Sequence[str]) -> str:
+@lru_cache(maxsize=256)
+def media_type(header: str, taken: tuple[str, ...]) -> str:
     """The kind of body that the header Content-Type names. Raises Refusal (415)."""
     name, _, parameters = header.partition(";")
     kind = TYPES.get(name.strip().lower())
@@ -46,8 +48,7 @@ def media_type(header: str, taken: Sequence[str]) -> str:
 def parse_json(body: bytes) -> Any:
     """The value of a JSON text. Raises Refusal (400) for what is none, repeated keys, NaN."""
     try:
-        text = body.decode()
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        value = _DECODER.decode(body.decode())
     except RecursionError:
         raise Refusal(400, "The JSON is nested too deeply.", hint="A cell is no list.") from None
     except UnicodeDecodeError:
@@ -75,6 +76,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(word: str) -> NoReturn:
     raise Refusal(400, f"{word} is no JSON.", hint="Send null for a missing number.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 
 
 def _refuse_half_pairs(value: Any) -> None:

@@ -61,6 +61,10 @@ class CellReader:
         self._codes = dict(column.level_codes)
         self._direct = column.kind is Kind.CATEGORICAL and not column.hash_key
         self._direct = self._direct and column.source == "text"
+        self._numeric = column.kind is Kind.NUMERIC
+        codes = column.kind is Kind.CATEGORICAL
+        self._low = 0.0 if codes else -inf if column.minimum is None else column.minimum
+        self._high = inf if codes or column.maximum is None else column.maximum
         self._iso = tuple(column.formats.get("formats", ())) == (ISO,)
 
     def read(self, cells: Sequence[Cell]) -> list[Typed] | None:
@@ -79,6 +83,19 @@ class CellReader:
             except KeyError:
                 return None
         return None
+
+    def usual(self, cell: Cell) -> Typed | None:
+        """The typed cell where nothing is to be said of it: no warning, no doubt; else None."""
+        if cell is None:
+            return self.missing
+        if self._direct:
+            return self._codes.get(cell) if type(cell) is str else None
+        if self._numeric and (type(cell) is float or type(cell) is int):
+            return float(cell) if self._low <= cell <= self._high else None
+        found = self._known.get((type(cell), cell)) if type(cell) is str else None
+        if found is None or self.column.kind is Kind.TEXT:
+            return found
+        return found if self._low <= found <= self._high else None  # type: ignore[operator]
 
     def one(self, cell: Cell) -> Typed:
         """One typed cell. Raises WrongCell."""

@@ -32,7 +32,7 @@ from automl.serve.scoring import Asked
 from automl.serve.tables import csv_answer, csv_rows
 
 _INLINE_BYTES = 65_536  # of a body that is taken apart without a thread of its own
-EXPLAINED_ROWS = 1000
+EXPLAINED_ROWS = 200
 MOST_POINTS = 500
 
 
@@ -53,6 +53,8 @@ async def predict(service: Service, request: Request, model: Model) -> Answer:
     as_csv = _wants_csv(request, kind)
     body = await request.body()
     rows = await _rows_of(service, body, kind, model, mode)
+    if asked.explains:
+        _check_explained(rows.n)
 
     def finish(answers: list[dict[str, Any]]) -> bytes:
         if service.log is not None:
@@ -65,6 +67,16 @@ async def predict(service: Service, request: Request, model: Model) -> Answer:
     assert model.lane is not None
     content = await model.lane.answer(rows, asked, finish)
     return Answer(content, content_type=f"{CSV}; charset=utf-8" if as_csv else JSON)
+
+
+def _check_explained(n: int) -> None:
+    """Raise Refusal (413) for more rows than can be explained in the time of a request."""
+    if n > EXPLAINED_ROWS:
+        raise Refusal(
+            413,
+            f"The request has {n:,} rows; at most {EXPLAINED_ROWS:,} are explained.",
+            hint="Send them in parts, or use `automl explain`.",
+        )
 
 
 def predicted(
@@ -82,12 +94,7 @@ async def explain(service: Service, request: Request, model: Model) -> Answer:
     refuse_unknown(query, ("mode",))
     body = await request.body()
     rows = await _rows_of(service, body, JSON, model, mode)
-    if rows.n > EXPLAINED_ROWS:
-        raise Refusal(
-            413,
-            f"The request has {rows.n:,} rows; at most {EXPLAINED_ROWS:,} are explained.",
-            hint="Send them in parts, or use `automl explain`.",
-        )
+    _check_explained(rows.n)
 
     def finish(answers: list[dict[str, Any]]) -> bytes:
         found = {"model": model.id, "explanations": answers, "warnings": rows.warnings}
@@ -110,6 +117,8 @@ async def curve(service: Service, request: Request, model: Model) -> Answer:
     row = model.reader.records([record], mode)
     cells = curve_cells(model.reader.columns[position], points)
     rows = model.reader.replaced(row, position, cells)
+    if asked.explains:
+        _check_explained(rows.n)
 
     def finish(answers: list[dict[str, Any]]) -> bytes:
         found = [{"value": cell, **answer} for cell, answer in zip(cells, answers, strict=True)]
@@ -127,6 +136,8 @@ def _curve_of(value: Any) -> tuple[Any, str, int]:
         raise broken_contract([Violation(None, None, message)])
     unknown = sorted(value.keys() - {"record", "column", "points"})
     points = value.get("points", 50)
+    if isinstance(points, float) and points.is_integer():  # 50.0 is a whole number in JSON
+        points = int(points)
     if unknown:
         message = f"the body has the unknown key {unknown[0][:200]!r}"
     elif not isinstance(value["column"], str):
@@ -159,6 +170,13 @@ def curve_cells(column: Column, points: int) -> list[Any]:
             hint="Ask for a column of numbers, dates or categories.",
         )
     return list(levels)
+
+
+def curved(column: Column) -> bool:
+    """Whether the column has a range, or levels that may be told."""
+    if column.kind in (Kind.NUMERIC, Kind.DATETIME):
+        return column.minimum is not None and column.maximum is not None
+    return bool(shown_levels(column))
 
 
 async def _rows_of(service: Service, body: bytes, kind: str, model: Model, mode: str) -> Rows:

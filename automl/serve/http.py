@@ -127,6 +127,8 @@ class Request:
         part: bytes = message.get("body", b"")
         n_bytes = len(part)
         self.complete = not message.get("more_body", False)
+        if self.complete and n_bytes <= self._limits.max_bytes:
+            return part
         parts = [part]
         async for part in self.parts():
             parts.append(part)
@@ -135,8 +137,6 @@ class Request:
                 raise self.too_large()
         if n_bytes > self._limits.max_bytes:
             raise self.too_large()
-        if len(parts) == 1:
-            return parts[0]
         return b"".join(parts)
 
     def go_on(self, seconds: float) -> None:

@@ -22,6 +22,8 @@ from automl.serve.scoring import Asked
 
 SMALL_ROWS = 64  # of a request that shares a call with others
 _BATCH_ROWS = 1024
+_SLICE = 8192  # rows of a large request, between which is seen whether it was given up
+_EXPLAINED_SLICE = 16
 _LONGEST_WAIT = 0.002  # seconds for others to join
 _WAIT_SHARE = 0.25  # of the seconds that the last batch took
 
@@ -58,8 +60,8 @@ class Lane:
         self, rows: Rows, asked: Asked, finish: Callable[[list[dict[str, Any]]], Any]
     ) -> Any:
         """What `finish` makes of the answers for `rows`; it runs in a scoring thread, too."""
-        if rows.n > SMALL_ROWS or asked.explain or rows.parsed is not None:
-            return await self._loop.run_in_executor(self._pool, self._large, rows, asked, finish)
+        if rows.n > SMALL_ROWS or asked.explains or rows.parsed is not None:
+            return await self._answer_large(rows, asked, finish)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._queue.put(_Job(rows, asked, finish, future))
         return await future
@@ -68,11 +70,33 @@ class Lane:
         """End the thread once all that waits is done."""
         self._queue.put(None)
 
-    def _large(
+    async def _answer_large(
         self, rows: Rows, asked: Asked, finish: Callable[[list[dict[str, Any]]], Any]
     ) -> Any:
+        given_up = threading.Event()
+        try:
+            return await self._loop.run_in_executor(
+                self._pool, self._large, rows, asked, finish, given_up
+            )
+        except asyncio.CancelledError:  # nobody waits for the rest of it
+            given_up.set()
+            raise
+
+    def _large(
+        self,
+        rows: Rows,
+        asked: Asked,
+        finish: Callable[[list[dict[str, Any]]], Any],
+        given_up: threading.Event,
+    ) -> Any:
         started = time.perf_counter()
-        made = finish(self._score([rows], asked))
+        answers: list[dict[str, Any]] = []
+        size = _EXPLAINED_SLICE if asked.explains else _SLICE
+        for start in range(0, rows.n, size):
+            if given_up.is_set():
+                return None
+            answers += self._score([rows.part(start, start + size)], asked)
+        made = finish(answers)
         self._seen(1, rows.n, time.perf_counter() - started)
         return made
 

@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from automl.data.schema import Column, Kind
-from automl.serve.cells import PLAIN_NUMBER
-from automl.serve.endpoints import EXPLAINED_ROWS, MOST_POINTS, Service
+from automl.serve.documented import Document, ref, schemas_of
+from automl.serve.endpoints import Service
 from automl.serve.models import Model, Models
 from automl.serve.rows import MODES
-from automl.serve.schema import bounds_of, example_record, examples_of
-from automl.task import Task
+from automl.serve.schema import example_record
 
-_LARGEST = 1e308
-_CELL = {"type": ["string", "number", "boolean", "null"]}
 _ERRORS = {
     400: "The body or the query cannot be read.",
     401: "A token is needed.",
@@ -27,7 +23,6 @@ _ERRORS = {
     429: "Too many requests at a time.",
     503: "There was no answer in time, or the service is about to end.",
 }
-Document = dict[str, Any]
 
 
 def openapi(models: Models, service: Service) -> bytes:
@@ -36,7 +31,7 @@ def openapi(models: Models, service: Service) -> bytes:
     schemas: Document = {"Error": _error()}
     for place, model in [("", models.all()[0]), *((m.name, m) for m in models.all())]:
         if place:
-            schemas |= _schemas(model, service)
+            schemas |= schemas_of(model, service.limits)
         prefix = f"/models/{place}" if place else ""
         paths |= _paths(prefix, model)
     paths |= _service_paths()
@@ -65,14 +60,14 @@ def _paths(prefix: str, model: Model) -> Document:
         f"{prefix}/predict",
         "Score rows.",
         {
-            "application/json": _ref(model, "Rows"),
+            "application/json": ref(model, "Rows"),
             "text/csv": {"type": "string"},
-            "application/x-ndjson": {"type": "string"},
+            "application/x-ndjson": {},
         },
         {
-            "application/json": _ref(model, "Predictions"),
+            "application/json": ref(model, "Predictions"),
             "text/csv": {"type": "string"},
-            "application/x-ndjson": {"type": "string"},
+            "application/x-ndjson": {},
         },
         _asked(model),
     )
@@ -86,16 +81,16 @@ def _paths(prefix: str, model: Model) -> Document:
         model,
         f"{prefix}/explain",
         "The contribution of each column to the margin of rows.",
-        {"application/json": _ref(model, "ExplainedRows")},
-        {"application/json": _ref(model, "Explanations")},
+        {"application/json": ref(model, "ExplainedRows")},
+        {"application/json": ref(model, "Explanations")},
         [_mode()],
     )
     curve = _post(
         model,
         f"{prefix}/curve",
         "The predictions of one row as one of its columns changes.",
-        {"application/json": _ref(model, "Curve")},
-        {"application/json": _ref(model, "Points")},
+        {"application/json": ref(model, "Curve")},
+        {"application/json": ref(model, "Points")},
         _asked(model),
     )
     found: Document = {
@@ -226,87 +221,6 @@ def _parameter(name: str, told: str, schema: Document) -> Document:
     return {"name": name, "in": "query", "description": told, "schema": schema}
 
 
-# What goes in
-
-
-def _schemas(model: Model, service: Service) -> Document:
-    columns = model.reader.columns
-    record: Document = {
-        "type": "object",
-        "properties": {column.name: _cell(column) for column in columns},
-        "required": [column.name for column in columns],
-    }
-    limits = service.limits
-    records = {"type": "array", "items": _ref(model, "Record"), "minItems": 1}
-    names = [column.name for column in columns]
-    rows = {
-        "type": "object",
-        "properties": {"records": {**records, "maxItems": limits.max_rows}},
-        "required": ["records"],
-        "additionalProperties": False,
-    }
-    table = {
-        "type": "object",
-        "description": "All columns have the same number of cells.",
-        "properties": {
-            "columns": {
-                "type": "object",
-                "properties": {c.name: {"type": "array", "items": _cell(c)} for c in columns},
-                "required": names,
-            }
-        },
-        "required": ["columns"],
-        "additionalProperties": False,
-    }
-    curve = {
-        "type": "object",
-        "properties": {
-            "record": _ref(model, "Record"),
-            "column": {"type": "string", "enum": names},
-            "points": {"type": "integer", "minimum": 2, "maximum": MOST_POINTS},
-        },
-        "required": ["record", "column"],
-        "additionalProperties": False,
-        "example": {"record": example_record(columns), "column": names[0], "points": 20},
-    }
-    explained = {**rows, "properties": {"records": {**records, "maxItems": EXPLAINED_ROWS}}}
-    own = {
-        "Record": record,
-        "Rows": {"anyOf": [rows, table]},
-        "ExplainedRows": explained,
-        "Curve": curve,
-        **_answers(model),
-    }
-    return {f"{model.name}.{name}": schema for name, schema in own.items()}
-
-
-def _cell(column: Column) -> Document:
-    """What a cell of JSON may be; all may be null."""
-    told: Document = {"description": _told(column), "examples": [*examples_of(column)]}
-    if column.kind is Kind.NUMERIC:
-        number: Document = {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST}
-        text: Document = {"type": "string", "maxLength": 100}
-        if not column.formats:
-            text["pattern"] = f"^{PLAIN_NUMBER}$"
-        return {**told, "anyOf": [number, text, {"type": "null"}]}
-    if column.kind is Kind.BOOLEAN:
-        words = dict.fromkeys(("false", "true", *column.levels))
-        return {**told, "enum": [None, False, True, *words]}
-    if column.kind is Kind.DATETIME:
-        day = {"type": "string", "format": "date"}
-        moment = {"type": "string", "format": "date-time"}
-        return {**told, "anyOf": [day, moment, {"type": "string"}, {"type": "null"}]}
-    return {**told, **_CELL}
-
-
-def _told(column: Column) -> str:
-    low, high = bounds_of(column)
-    missing = f", {column.missing:.1%} missing" if column.missing else ""
-    span = f" from {low} to {high}" if low is not None else ""
-    levels = f", {len(column.levels):,} levels" if column.levels else ""
-    return f"{column.kind.value}{span}{levels}{missing} in training"
-
-
 def _csv(record: Mapping[str, Any]) -> str:
     import csv
     import io
@@ -315,70 +229,3 @@ def _csv(record: Mapping[str, Any]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerows([list(record), list(record.values())])
     return stream.getvalue()
-
-
-# What comes out
-
-
-def _answers(model: Model) -> Document:
-    number = {"type": ["number", "null"]}
-    predicted: Document = {"prediction": number}
-    needed = ["prediction"]
-    if model.predictor.task.is_classification:
-        predicted["prediction"] = {"type": "string", "enum": list(model.predictor.classes)}
-        predicted["probabilities"] = {
-            "type": "object",
-            "properties": dict.fromkeys(model.predictor.classes, number),
-            "required": list(model.predictor.classes),
-            "additionalProperties": False,
-        }
-        needed.append("probabilities")
-    contribution = {
-        "type": "object",
-        "properties": {"column": {"type": "string"}, "value": _CELL, "contribution": number},
-        "required": ["column", "value", "contribution"],
-    }
-    reasons = {"type": "array", "items": contribution}
-    ends = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
-    held = {"type": "array", "items": {"type": "string"}}
-    prediction = {
-        "type": "object",
-        "properties": {**predicted, "interval": ends, "set": held, "reasons": reasons},
-        "required": needed,
-    }
-    side = {"base_value": number, "margin": number, "contributions": reasons}
-    explanation: Document = {
-        "type": "object",
-        "properties": {**predicted, **side},
-        "required": [*needed, *side],
-    }
-    if model.predictor.task is Task.MULTICLASS:
-        own = {"class": {"type": "string"}, **side}
-        each = {"type": "object", "properties": own, "required": list(own)}
-        explanation["properties"]["classes"] = {"type": "array", "items": each}
-    point = {
-        "type": "object",
-        "properties": {"value": _CELL, **predicted},
-        "required": ["value", *needed],
-    }
-    return {
-        "Prediction": prediction,
-        "Predictions": _listed("predictions", _ref(model, "Prediction")),
-        "Explanations": _listed("explanations", explanation),
-        "Points": _listed("points", point, column={"type": "string"}, kind={"type": "string"}),
-    }
-
-
-def _listed(name: str, item: Document, **also: Document) -> Document:
-    warnings = {"type": "array", "items": {"type": "object", "required": ["kind"]}}
-    properties = {
-        "model": {"type": "string"},
-        name: {"type": "array", "items": item},
-        "warnings": warnings,
-        **also,
-    }
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _ref(model: Model, name: str) -> Document:
-    return {"$ref": f"#/components/schemas/{model.name}.{name}"}

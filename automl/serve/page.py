@@ -1,4 +1,4 @@
-"""The page of a served model: a shell without a word of the model, its files, and the form's facts.
+"""The page of a served model: a shell without a word of it, its files, and the form's facts.
 
 The shell may be seen by everybody. What it shows of the model it asks for with the caller's token,
 so `facts` is to be guarded like any other answer. Browsers keep the page from running or loading
@@ -40,6 +40,7 @@ _TYPES = {
 _OFFERED = 400  # levels of a column that are listed; any other may be typed
 _LETTERS = 60_000  # of all listed levels of a column
 _UNUSED = 200
+_COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def facts(
         "unit": _unit(predictor),
         "logit": _logit(predictor),
         "range": _range(predictor),
-        "certain": predictor.conformal is not None,
+        "levels": _certainties(predictor),
         "rows": data.get("n_rows") if isinstance(data, Mapping) else None,
         "columns": used,
         "unused": [[one.name, str(one.drop), one.reason] for one in unused[:_UNUSED]],
@@ -154,6 +155,15 @@ def _unit(predictor: Predictor) -> str:
     if predictor.task is Task.MULTICLASS:
         return "raw score"
     return f"transformed {predictor.target}" if predictor.link.transforms else predictor.target
+
+
+def _certainties(predictor: Predictor) -> list[float]:
+    """Coverages of intervals, or sets, that the validated rows can warrant."""
+    known = predictor.conformal
+    if known is None:
+        return []
+    most = known.n_rows / (known.n_rows + 1)
+    return [level for level in _COVERAGES if level <= most]
 
 
 def _logit(predictor: Predictor) -> dict[str, Any] | None:
@@ -192,7 +202,7 @@ def _column(column: Column, share: float | None) -> dict[str, Any]:
         "levels": levels,
         "counts": list(column.counts[: len(levels)]),
         "n_levels": n_levels,
-        "hidden": bool(column.hash_key),
+        "formats": dict(column.formats),
         "usual": _usual(column, levels, whole),
     }
 
@@ -217,7 +227,7 @@ def _whole(column: Column) -> bool:
         return False
     ends = (column.minimum or 0.0, column.maximum or 0.0)
     between = sum(abs(value - round(value)) < 1e-9 for value in column.bins)
-    return all(value.is_integer() for value in ends) and 2 * between >= len(column.bins)
+    return all(float(value).is_integer() for value in ends) and 2 * between >= len(column.bins)
 
 
 def _usual(column: Column, levels: Sequence[str], whole: bool) -> float | str | None:

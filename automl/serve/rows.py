@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from automl.data.parse import UNSEEN
 from automl.data.schema import Column, Kind, ParsedTable, Schema
 from automl.errors import did_you_mean
@@ -21,6 +23,8 @@ MODES = ("default", "lenient", "strict")
 _SHOWN_NAMES = 20
 _SHOWN_TEXT = 200
 _SCALARS = (str, int, float, bool, type(None))
+_CELLS = frozenset(_SCALARS)
+_ABSENT: Any = object()
 
 
 @dataclass
@@ -38,6 +42,16 @@ class Rows:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     parsed: ParsedTable | None = None
 
+    def part(self, start: int, stop: int) -> Rows:
+        """Some of the rows; without warnings."""
+        if start == 0 and stop >= self.n:
+            return self
+        stop = min(stop, self.n)
+        given = [column[start:stop] for column in self.given]
+        typed = [column[start:stop] for column in self.typed]
+        parsed = None if self.parsed is None else self.parsed.take(np.arange(start, stop))
+        return Rows(stop - start, given, typed, parsed=parsed)
+
 
 class RowReader:
     """Types the rows of requests by the schema of one model."""
@@ -47,9 +61,12 @@ class RowReader:
         self._readers = [CellReader(column, markers) for column in self.columns]
         self._known = frozenset(schema.names) | {target}
         self._names = [column.name for column in self.columns]
+        self._usual = [(reader.column.name, reader.usual) for reader in self._readers]
 
     def records(self, records: Sequence[Mapping[str, Any]], mode: str) -> Rows:
         """Rows from objects, one each. Raises Refusal that names rows and columns."""
+        if len(records) == 1 and (plain := self._plain(records[0])) is not None:
+            return plain
         found: list[Violation] = []
         given: list[Sequence[Cell]] = []
         n_wrong = 0
@@ -76,6 +93,23 @@ class RowReader:
         made = self._typed(given, len(records), mode)
         made.warnings = [*warnings, *made.warnings, *self._extra(records[0])]
         return made
+
+    def _plain(self, record: Mapping[str, Any]) -> Rows | None:
+        """One row of which there is nothing to say, which is what most requests are; else None."""
+        if len(record) != len(self._names):
+            return None
+        given: list[Sequence[Cell]] = []
+        typed: list[list[Typed]] = []
+        for name, usual in self._usual:
+            cell = record.get(name, _ABSENT)
+            if cell.__class__ not in _CELLS:
+                return None
+            value = usual(cell)
+            if value is None:
+                return None
+            given.append((cell,))
+            typed.append([value])
+        return Rows(1, given, typed)
 
     def table(self, columns: Mapping[str, Sequence[Cell]], n: int, mode: str) -> Rows:
         """Rows from columns of `n` cells each. Raises Refusal that names rows and columns."""

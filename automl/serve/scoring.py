@@ -30,6 +30,11 @@ class Asked:
     reasons: int = 0
     explain: bool = False
 
+    @property
+    def explains(self) -> bool:
+        """Whether contributions are computed, which takes far longer than a prediction."""
+        return self.explain or self.reasons > 0
+
 
 def parsed_table(predictor: Predictor, parts: Sequence[Rows]) -> ParsedTable:
     """The rows of several requests, one after the other."""

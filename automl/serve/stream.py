@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from automl.errors import AutoMLError
 from automl.serve.body import check_records, check_rows, parse_json
-from automl.serve.endpoints import NDJSON, Service, asked_of, mode_of
+from automl.serve.endpoints import EXPLAINED_ROWS, NDJSON, Service, asked_of, mode_of
 from automl.serve.http import Request, Send, head_of
+from automl.serve.limits import Limits
 from automl.serve.models import Model
 from automl.serve.refusal import Refusal, Violation
 from automl.serve.rows import Rows
@@ -36,7 +38,8 @@ async def predict_stream(
     begun = False
     try:
         try:
-            async for lines in _blocks(request, service):
+            most = EXPLAINED_ROWS if asked.explains else service.limits.max_rows
+            async for lines in _blocks(request, replace(service.limits, max_rows=most)):
                 waiting.put_nowait(await _answered(service, model, lines, asked, mode))
                 begun = True
                 request.go_on(service.limits.timeout)
@@ -65,7 +68,7 @@ async def _write(
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _blocks(request: Request, service: Service) -> AsyncIterator[list[_Line]]:
+async def _blocks(request: Request, limits: Limits) -> AsyncIterator[list[_Line]]:
     """The lines that have come, at most `_BLOCK` at a time, without blank ones."""
     number, rest = 0, b""
     async for part in request.parts():
@@ -76,10 +79,11 @@ async def _blocks(request: Request, service: Service) -> AsyncIterator[list[_Lin
             number += 1
             if line.strip():
                 found.append((number, line))
-        check_rows(number, service.limits)
+        check_rows(number, limits)
         for start in range(0, len(found), _BLOCK):
             yield found[start : start + _BLOCK]
     if rest.strip():
+        check_rows(number + 1, limits)
         yield [(number + 1, rest)]
 
 

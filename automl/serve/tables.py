@@ -18,6 +18,7 @@ from automl.data.parse import UNSEEN
 from automl.data.read import ReadOptions, Table, read_chunks
 from automl.data.schema import Kind
 from automl.data.write import writing
+from automl.errors import DataError
 from automl.model.predictor import Predictor
 from automl.serve.body import check_delimited, check_rows
 from automl.serve.limits import Limits
@@ -95,6 +96,8 @@ def _read(body: bytes, options: ReadOptions, limits: Limits) -> Table:
             file.write(body)
         for table in read_chunks(name, options=options, chunk_rows=limits.max_rows + 1):
             return table
+    except DataError as error:  # it names a file that nobody knows
+        raise DataError(error.message.replace(repr(name), "The CSV"), hint=error.hint) from None
     finally:
         Path(name).unlink(missing_ok=True)
     raise AssertionError("a table has at least one chunk")

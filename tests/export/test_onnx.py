@@ -374,6 +374,7 @@ def test_texts_are_taken_apart_as_the_bundle_does(analyzer):
     columns = columns_of_text(graph, step, graph.input("x", str))
     graph.output("made", graph.beside([columns[i] for i in range(5)]), np.float64, 5)
     (found,) = run(graph, [text.strip() for text in rows])
+    assert run(graph, [])[0].shape == (0, 5)
     series = pd.Series([text.strip() or None for text in rows], dtype="str")
     wanted = np.column_stack(own.transform(ParsedTable(len(rows), {0: series})))
     assert np.isnan(wanted).any(axis=1).sum() == 1

@@ -77,6 +77,14 @@ def test_as_a_script_it_writes_what_predict_writes(folder, predictor, odd, tmp_p
     assert not (folder / "__pycache__").exists()
 
 
+def test_nothing_is_left_of_an_output_that_cannot_be_finished(folder, tmp_path, scorer, capsys):
+    (tmp_path / "in.csv").write_text("many,few\nlev1,B1\n", encoding="utf-8")
+    scorer.__file__ = str(folder / "scorer.py")
+    assert scorer.main([str(tmp_path / "in.csv"), str(tmp_path / "out.csv")]) == 2
+    assert "Missing from the data: 'code'" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_records_with_typed_cells(scorer, folder, predictor):
     records = [
         {"many": "lev3", "few": None, "code": 1, "number": 0.5, "price": 1234.5, "flag": True,

@@ -28,9 +28,10 @@ from automl.export.check import agreement
 from automl.export.mlflow import FORMAT
 from automl.export.rows import typical_rows
 from automl.ledger import Decision, Silent
-from automl.model.bundle import load_bundle
+from automl.model.bundle import load_bundle, verify_bundle
 from automl.task import Task
 from automl.workflows.pyfunc import _load_pyfunc
+from automl.workflows.replay import OWN
 from automl.workflows.result import FitResult
 from automl.workflows.tracking import check_tracking, tracked
 
@@ -160,6 +161,23 @@ def test_a_server_that_hangs_does_not_cost_more_than_the_budget(bundles):
         found = tracked(result_of(bundles[Task.BINARY]), config, Budget(3.0), Told())
     assert time.monotonic() - started < 30
     assert "longer than" in found.warnings[0]
+
+
+def test_a_fit_whose_server_fails_has_its_bundle(fake, tmp_path):
+    table = pd.DataFrame({"a": np.sin(np.arange(60.0)), "y": ["no", "yes"] * 30})
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    place = str(tmp_path / "out")
+    told = {"engines": (fake,), "trials": 1, "output": place, "mlflow": uri}
+    found = automl.fit(table, target="y", in_process=True, **told)
+    assert "was not logged" in found.warnings[-1]
+    assert verify_bundle(place)
+
+
+def test_a_replay_tells_no_server_that_it_was_not_given():
+    assert "mlflow" in OWN
+    assert FitConfig(target="y").mlflow is None
 
 
 def test_credentials_do_not_get_into_a_bundle():

@@ -30,7 +30,13 @@ export async function ask(path, { body, type = "application/json", accept, signa
   const method = body === undefined ? "GET" : "POST";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: text, signal, credentials: "same-origin" });
+    answer = await fetch(path, {
+      method,
+      headers,
+      body: text,
+      signal,
+      credentials: "same-origin",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal(0, {
@@ -55,7 +61,7 @@ export const json = async (path, options) => (await ask(path, options)).json();
  * questions that are not overtaken by a newer answer. Questions that take long are given up.
  */
 export class Latest {
-  constructor(asked, done, failed, patience = 400) {
+  constructor(asked, done, failed, patience = 1500) {
     Object.assign(this, { asked, done, failed, patience });
     this.next = null;
     this.running = null;

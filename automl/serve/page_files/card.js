@@ -2,7 +2,8 @@
 
 import { h } from "./dom.js";
 
-const MARKS = /\\([\\`*_[\]#|~!$={}^<>+\-.)(:&])|&(lt|gt|amp|quot|#39);|`([^`]+)`|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*/g;
+const MARKS =
+  /\\([\\`*_[\]#|~!$={}^<>+\-.)(:&])|&(lt|gt|amp|quot|#39);|`([^`]+)`|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*/g;
 const NAMED = { lt: "<", gt: ">", amp: "&", quot: '"', "#39": "'" };
 
 /** Text with emphasis and code; entities and escaped marks are the letters that they mean. */
@@ -24,16 +25,34 @@ function inline(text) {
 }
 
 function cells(line) {
-  return line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
+  return line
+    .trim()
+    .replace(/^\||\|$/g, "")
+    .split(/(?<!\\)\|/)
+    .map((cell) => cell.trim());
 }
 
 function table(lines) {
   const [head, , ...body] = lines.map(cells);
-  const row = (tag, texts) => h("tr", {}, texts.map((text) => h(tag, tag === "th" ? { scope: "col" } : {}, inline(text))));
+  const row = (tag, texts) =>
+    h(
+      "tr",
+      {},
+      texts.map((text) => h(tag, tag === "th" ? { scope: "col" } : {}, inline(text))),
+    );
   return h(
     "div",
     { class: "wide", tabindex: "0", role: "region", "aria-label": "Table" },
-    h("table", {}, h("thead", {}, row("th", head)), h("tbody", {}, body.map((texts) => row("td", texts)))),
+    h(
+      "table",
+      {},
+      h("thead", {}, row("th", head)),
+      h(
+        "tbody",
+        {},
+        body.map((texts) => row("td", texts)),
+      ),
+    ),
   );
 }
 
@@ -50,7 +69,14 @@ function kindOf(line) {
 
 function block(kind, lines) {
   if (kind === "table" && lines.length > 1) return [table(lines)];
-  if (kind === "list") return [h("ul", {}, lines.map((line) => h("li", {}, inline(line.slice(2)))))];
+  if (kind === "list")
+    return [
+      h(
+        "ul",
+        {},
+        lines.map((line) => h("li", {}, inline(line.slice(2)))),
+      ),
+    ];
   if (kind === "heading") {
     return lines.map((line) => {
       const [, marks, text] = /^(#{1,4}) (.*)$/.exec(line);

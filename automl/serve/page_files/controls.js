@@ -10,7 +10,8 @@ const SEGMENT_LETTERS = 30;
 const LISTED = 60;
 
 export function control(column, id, changed, complain) {
-  if (column.kind === "numeric" || column.kind === "datetime") return range(column, id, changed, complain);
+  if (column.kind === "numeric" || column.kind === "datetime")
+    return range(column, id, changed, complain);
   if (column.kind === "text") return text(column, id, changed);
   const letters = column.levels.reduce((sum, level) => sum + shown(level).length, 0);
   const all = column.levels.length === column.n_levels && column.levels.length > 0;
@@ -35,11 +36,18 @@ function range(column, id, changed, complain) {
   const slider = h("input", {
     type: "range",
     "aria-label": `${shown(column.name)}, slider`,
-    ...(known ? { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step, step } : {}),
+    ...(known
+      ? { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step, step }
+      : {}),
   });
   const heat = h("div", { class: "heat", "aria-hidden": "true" });
   const ends = known
-    ? h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, end(column, low)), h("span", {}, end(column, high)))
+    ? h(
+        "div",
+        { class: "ends", "aria-hidden": "true" },
+        h("span", {}, end(column, low)),
+        h("span", {}, end(column, high)),
+      )
     : null;
   const track = known ? h("div", { class: "track" }, density(column), heat, slider, ends) : null;
   const numberOf = (value) => (dates ? daysOf(String(value)) : Number(value));
@@ -70,9 +78,10 @@ function range(column, id, changed, complain) {
     outside(value) {
       const at = numberOf(value);
       if (value === null || low === null) return "";
-      if (!Number.isFinite(at)) return dates ? "not a date such as 2024-05-31" : "not a number";
+      if (!Number.isFinite(at)) return `read by the service as it stands: ${shown(value, 40)}`;
       if (at < low || at > high) {
-        return `${at < low ? "below" : "above"} what the model learned from (${end(column, low)} to ${end(column, high)})`;
+        const side = at < low ? "below" : "above";
+        return `${side} what the model learned from (${end(column, low)} to ${end(column, high)})`;
       }
       return "";
     },
@@ -80,7 +89,11 @@ function range(column, id, changed, complain) {
 }
 
 function forBox(box, value) {
-  return box.type === "date" ? String(value).slice(0, 10) : String(value).length === 10 ? `${value}T00:00` : value;
+  return box.type === "date"
+    ? String(value).slice(0, 10)
+    : String(value).length === 10
+      ? `${value}T00:00`
+      : value;
 }
 
 function end(column, value) {
@@ -96,7 +109,9 @@ function density(column) {
   if (quantiles.length < 3) return null;
   const counts = new Array(bins).fill(0);
   for (let i = 1; i < quantiles.length; i += 1) {
-    const [a, b] = [quantiles[i - 1], quantiles[i]].map((value) => ((value - low) / (high - low)) * bins);
+    const [a, b] = [quantiles[i - 1], quantiles[i]].map(
+      (value) => ((value - low) / (high - low)) * bins,
+    );
     const from = Math.min(Math.max(Math.floor(a), 0), bins - 1);
     const to = Math.min(Math.max(Math.ceil(b) - 1, from), bins - 1);
     for (let k = from; k <= to; k += 1) {
@@ -105,11 +120,22 @@ function density(column) {
     }
   }
   const most = Math.max(...counts);
-  const bars = counts.map((count, k) => {
+  const steps = counts.map((count, k) => {
+    // A range with rows in it is never invisible.
     const tall = count > 0 ? Math.max(20 * Math.sqrt(count / most), 0.8) : 0;
-    return s("rect", { x: k * 5, y: 20 - tall, width: 5.2, height: tall });
+    return `V${(20 - tall).toFixed(1)}H${(k + 1) * 5}`;
   });
-  return s("svg", { viewBox: "0 0 200 20", preserveAspectRatio: "none", class: "density", "aria-hidden": "true" }, bars);
+  const area = s("path", { d: `M0 20${steps.join("")}V20Z` });
+  return s(
+    "svg",
+    {
+      viewBox: "0 0 200 20",
+      preserveAspectRatio: "none",
+      class: "density",
+      "aria-hidden": "true",
+    },
+    area,
+  );
 }
 
 // Levels.
@@ -128,7 +154,9 @@ function segments(column, id, changed) {
     group: true,
     marks: new Map(column.levels.map((level, i) => [level, labels[i]])),
     show(value) {
-      inputs.forEach((input, i) => { input.checked = column.levels[i] === value; });
+      inputs.forEach((input, i) => {
+        input.checked = column.levels[i] === value;
+      });
     },
     outside: () => "",
   };
@@ -145,7 +173,12 @@ function list(column, id, changed) {
   const none = h("option", { value: "" }, "missing");
   const other = h("option", { value: OTHER }, "another value …");
   const select = h("select", { id }, none, options, other);
-  const box = h("input", { type: "text", class: "wide-box", "aria-label": `${shown(column.name)}, another value`, hidden: true });
+  const box = h("input", {
+    type: "text",
+    class: "wide-box",
+    "aria-label": `${shown(column.name)}, another value`,
+    hidden: true,
+  });
   select.addEventListener("change", () => {
     box.hidden = select.value !== OTHER;
     if (select.value === "") changed(null);
@@ -159,7 +192,7 @@ function list(column, id, changed) {
     first: select,
     show(value) {
       if (document.activeElement === box) return;
-      const place = value === null ? "" : places.get(String(value)) ?? OTHER;
+      const place = value === null ? "" : (places.get(String(value)) ?? OTHER);
       select.value = place;
       box.hidden = place !== OTHER;
       if (place === OTHER) box.value = value;
@@ -174,7 +207,14 @@ function unseen(places, value) {
 
 function search(column, id, changed) {
   const place = unique("levels");
-  const box = h("input", { id, type: "text", class: "wide-box", autocomplete: "off", placeholder: "missing", list: place });
+  const box = h("input", {
+    id,
+    type: "text",
+    class: "wide-box",
+    autocomplete: "off",
+    placeholder: "missing",
+    list: place,
+  });
   const listed = column.levels.map((level) => h("option", { value: level }));
   box.addEventListener("input", () => changed(box.value === "" ? null : box.value));
   const places = new Map(column.levels.map((level, i) => [level, i]));

@@ -22,9 +22,25 @@ export function s(tag, properties = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), properties, children);
 }
 
+/** A word with the colour that stands for it. */
+export const key = (kind, word) =>
+  h("span", { class: "key" }, h("i", { class: kind, "aria-hidden": "true" }), word);
+
+/** A text whose lines may break after marks that join words. */
+export function breakable(text) {
+  const parts = text.match(/[^_\-./]*[_\-./]+|[^_\-./]+/g) ?? [text];
+  return parts.flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
+}
+
 /** A picture of so many pixels, and what it shows in words. */
 export function picture(width, height, label, children, kind = "") {
-  const properties = { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", class: kind };
+  const properties = {
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "img",
+    class: kind,
+  };
   return s("svg", { ...properties, "aria-label": label }, children);
 }
 

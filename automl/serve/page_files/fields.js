@@ -1,13 +1,19 @@
 // The form: a field per column, those that move predictions most first.
 
 import { control, paint } from "./controls.js";
-import { h, unique } from "./dom.js";
+import { breakable, h, key, unique } from "./dom.js";
 import { cellOf, drawn } from "./row.js";
 import { number, plural, shown } from "./text.js";
 
 const FIRST = 12; // fields before a person asks for more
 const SLACK = 4; // … unless so few are left
-const KINDS = { numeric: "number", boolean: "yes or no", categorical: "choice", datetime: "date", text: "text" };
+const KINDS = {
+  numeric: "number",
+  boolean: "yes or no",
+  categorical: "choice",
+  datetime: "date",
+  text: "text",
+};
 
 export class Fields {
   constructor(row, chosen) {
@@ -15,8 +21,15 @@ export class Fields {
     this.chosen = chosen; // told the name of the column that a person is at
     this.fields = new Map(row.facts.columns.map((column) => [column.name, this.#field(column)]));
     this.all = this.fields.size <= FIRST + SLACK;
-    this.element = h("section", { class: "card fields", "aria-labelledby": "fields-title" }, this.#head(), this.#body());
-    row.addEventListener("change", ({ detail }) => detail.names.forEach((name) => this.#show(name)));
+    this.element = h(
+      "section",
+      { class: "card fields", "aria-labelledby": "fields-title" },
+      this.#head(),
+      this.#body(),
+    );
+    row.addEventListener("change", ({ detail }) =>
+      detail.names.forEach((name) => this.#show(name)),
+    );
     this.#filter();
   }
 
@@ -29,7 +42,8 @@ export class Fields {
       "aria-label": "Find a field",
       oninput: () => this.#filter(),
     });
-    const random = () => row.replace(new Map(columns.map((column) => [column.name, drawn(column)])), true);
+    const random = () =>
+      row.replace(new Map(columns.map((column) => [column.name, drawn(column)])), true);
     return h(
       "div",
       { class: "fields-head" },
@@ -37,25 +51,66 @@ export class Fields {
       h(
         "div",
         { class: "buttons" },
-        h("button", { type: "button", title: "Medians and the most frequent levels", onclick: () => row.reset() }, "Typical"),
-        h("button", { type: "button", title: "Each field drawn on its own, as often as training had it", onclick: random }, "Random"),
+        h(
+          "button",
+          {
+            type: "button",
+            title: "Medians and the most frequent levels",
+            onclick: () => row.reset(),
+          },
+          "Typical",
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            title: "Each field drawn on its own, as often as training had it",
+            onclick: random,
+          },
+          "Random",
+        ),
       ),
       columns.length > FIRST + SLACK ? this.query : null,
+      h(
+        "p",
+        { class: "hint" },
+        "A change takes the prediction ",
+        key("up", "up"),
+        " or ",
+        key("down", "down"),
+        ".",
+      ),
     );
   }
 
   #body() {
     this.more = h("button", { type: "button", class: "more", onclick: () => this.#showAll() });
     this.nothing = h("p", { class: "hint", hidden: true }, "No field has such a name.");
-    const list = h("div", { class: "field-list" }, [...this.fields.values()].map((field) => field.element));
-    return h("form", { onsubmit: (event) => event.preventDefault(), autocomplete: "off" }, list, this.nothing, this.more, this.#unused());
+    const list = h(
+      "div",
+      { class: "field-list" },
+      [...this.fields.values()].map((field) => field.element),
+    );
+    return h(
+      "form",
+      { onsubmit: (event) => event.preventDefault(), autocomplete: "off" },
+      list,
+      this.nothing,
+      this.more,
+      this.#unused(),
+    );
   }
 
   #unused() {
     const { unused, more_unused: more } = this.row.facts;
     if (!unused.length) return null;
     const items = unused.map(([name, why, reason]) =>
-      h("li", { title: shown(reason, 200) }, h("bdi", {}, shown(name, 40)), ` · ${shown(why, 40)}`),
+      h(
+        "li",
+        { title: shown(reason, 200) },
+        h("bdi", {}, shown(name, 40)),
+        ` · ${shown(why, 40)}`,
+      ),
     );
     if (more) items.push(h("li", {}, `and ${plural(more, "more column")}`));
     return h(
@@ -76,8 +131,14 @@ export class Fields {
     };
     const one = control(column, id, changed, (text) => this.#note(field, text, "bad"));
     one.first.setAttribute("aria-describedby", note.id);
-    const name = h("bdi", { title: column.name.length > 40 ? shown(column.name, 300) : null }, shown(column.name, 60));
-    const label = one.group ? h("span", { class: "label", id: `${id}-name` }, name) : h("label", { for: id, class: "label" }, name);
+    const name = h(
+      "bdi",
+      { title: column.name.length > 40 ? shown(column.name, 300) : null },
+      breakable(shown(column.name, 60)),
+    );
+    const label = one.group
+      ? h("span", { class: "label", id: `${id}-name` }, name)
+      : h("label", { for: id, class: "label" }, name);
     if (one.group) one.element.setAttribute("aria-labelledby", `${id}-name`);
     const missing = h(
       "button",
@@ -149,7 +210,8 @@ export class Fields {
   }
 
   mark(name) {
-    for (const [other, field] of this.fields) field.element.classList.toggle("is-chosen", other === name);
+    for (const [other, field] of this.fields)
+      field.element.classList.toggle("is-chosen", other === name);
   }
 
   /** Puts the keyboard into a field, which is shown if it was not. */

@@ -16,7 +16,7 @@ export class Outcome extends EventTarget {
   /** The class whose probability, score and reasons are shown; null for a number. */
   get focus() {
     if (!this.isClass) return null;
-    return this.isMany ? this.chosen ?? this.predicted ?? this.classes[0] : this.facts.positive;
+    return this.isMany ? (this.chosen ?? this.predicted ?? this.classes[0]) : this.facts.positive;
   }
 
   choose(label) {
@@ -26,7 +26,7 @@ export class Outcome extends EventTarget {
 
   /** The number: a value, or the probability of a class. */
   of(prediction, label = this.focus) {
-    return this.isClass ? prediction.probabilities[label] ?? 0 : prediction.prediction;
+    return this.isClass ? (prediction.probabilities[label] ?? 0) : prediction.prediction;
   }
 
   text(value) {
@@ -36,8 +36,7 @@ export class Outcome extends EventTarget {
   /** A difference between two such numbers. */
   difference(value) {
     if (!this.isClass) return signed(value);
-    const points = Math.abs(100 * value);
-    return `${value < 0 ? "−" : "+"}${points < 10 ? points.toFixed(1) : points.toFixed(0)} points`;
+    return `${signed(100 * value, Math.abs(value) < 0.1 ? 2 : 3)} points`;
   }
 
   /** What the number is, in words. */

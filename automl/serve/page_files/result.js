@@ -1,10 +1,9 @@
 // The prediction of the row: what it is, how sure, and what it was at the start.
 
-import { h, onWidth, picture, s, scale, ticks } from "./dom.js";
-import { cellText, number, parts, percent, plural, short, shown } from "./text.js";
+import { breakable, h, onWidth, picture, s, scale, ticks } from "./dom.js";
+import { cellText, number, percent, plural, short, shown } from "./text.js";
 
 const CLASSES = 6; // bars before a person asks for more
-const LEVELS = [0.8, 0.9, 0.95];
 const CHIPS = 8;
 
 export class Result {
@@ -22,7 +21,7 @@ export class Result {
     this.alert = h("div", { class: "alert", role: "alert", hidden: true });
     this.warnings = h("ul", { class: "warnings" });
     this.status = h("p", { class: "unseen", role: "status", "aria-live": "polite" });
-    this.level = facts.certain ? this.#levels(level) : null;
+    this.level = facts.levels.length ? this.#levels(facts.levels, level) : null;
     this.element = h(
       "section",
       { class: "card result", id: "result", "aria-labelledby": "result-title" },
@@ -33,14 +32,23 @@ export class Result {
       this.alert,
       this.status,
     );
-    this.bar = h("button", { type: "button", class: "bar", onclick: () => this.element.scrollIntoView({ block: "start" }) });
+    this.bar = h("button", {
+      type: "button",
+      class: "bar",
+      onclick: () => this.element.scrollIntoView({ block: "start" }),
+    });
     onWidth(this.plot, () => this.last && this.#plot());
   }
 
-  #levels(level) {
-    const options = LEVELS.map((value) => h("option", { value, selected: value === 0.9 }, `${100 * value} %`));
+  #levels(levels, level) {
+    const usual = usualLevel(levels);
+    const options = levels.map((value) =>
+      h("option", { value, selected: value === usual }, `${100 * value} %`),
+    );
     const select = h("select", { id: "level", onchange: () => level(+select.value) }, options);
-    const words = this.outcome.isClass ? "certainty of the set of classes" : "certainty of the interval";
+    const words = this.outcome.isClass
+      ? "certainty of the set of classes"
+      : "certainty of the interval";
     return h("p", { class: "level" }, h("label", { for: "level" }, words), " ", select);
   }
 
@@ -50,17 +58,33 @@ export class Result {
     if (this.start === null) this.start = prediction;
     this.alert.hidden = true;
     this.element.removeAttribute("aria-busy");
+    this.element.classList.remove("is-old");
     const { outcome } = this;
     if (outcome.isClass) outcome.predicted = prediction.prediction;
     this.big.replaceChildren(...this.#headline(prediction));
-    this.big.classList.toggle("long", String(prediction.prediction).length > 12 && outcome.isClass);
+    this.big.classList.toggle(
+      "long",
+      String(prediction.prediction).length > 12 && outcome.isClass,
+    );
     this.said.replaceChildren(...this.#sure(prediction));
-    this.warnings.replaceChildren(...warnings.map(told).filter(Boolean).slice(0, 5).map((text) => h("li", {}, shown(text, 300))));
+    this.warnings.replaceChildren(
+      ...warnings
+        .map(told)
+        .filter(Boolean)
+        .slice(0, 5)
+        .map((text) => h("li", {}, shown(text, 300))),
+    );
     this.#plot();
     this.#since();
-    this.bar.replaceChildren(h("span", {}, h("bdi", {}, shown(this.row.facts.target, 24))), h("b", {}, ...this.#headline(prediction)));
+    this.bar.replaceChildren(
+      h("span", {}, h("bdi", {}, shown(this.row.facts.target, 24))),
+      h("b", {}, ...this.#headline(prediction)),
+    );
     clearTimeout(this.quiet);
-    if (!first) this.quiet = setTimeout(() => { this.status.textContent = this.#sentence(prediction); }, 500);
+    if (!first)
+      this.quiet = setTimeout(() => {
+        this.status.textContent = this.#sentence(prediction);
+      }, 500);
   }
 
   /** The row begins anew: differences are told from here. */
@@ -70,28 +94,50 @@ export class Result {
 
   fail(error, left) {
     this.element.removeAttribute("aria-busy");
+    this.element.classList.add("is-old");
     this.alert.hidden = false;
     this.alert.replaceChildren(...trouble(error, left));
+  }
+
+  /** Another bundle answers now than the form was made for. */
+  replaced() {
+    const again = h(
+      "button",
+      { type: "button", onclick: () => location.reload() },
+      "Load its form",
+    );
+    this.alert.hidden = false;
+    this.alert.replaceChildren(
+      h("p", {}, h("b", {}, "The model was exchanged for a newer one.")),
+      again,
+    );
   }
 
   #headline(prediction) {
     const { outcome } = this;
     if (!outcome.isClass) return [number(prediction.prediction, 4)];
     const share = percent(prediction.probabilities[prediction.prediction] ?? 0);
-    const label = parts(shown(prediction.prediction, 60)).flatMap((part) => [part, h("wbr")]);
-    return [h("bdi", {}, label), " ", h("small", {}, share)];
+    return [h("bdi", {}, breakable(shown(prediction.prediction, 60))), " ", h("small", {}, share)];
   }
 
   #sure(prediction) {
     const { facts } = this.row;
-    const level = `${Math.round(100 * (this.certainty ?? 0.9))} %`;
+    const level = `${+(100 * this.certainty).toPrecision(4)} %`;
     if (prediction.interval) {
       const [low, high] = prediction.interval;
-      return [`with ${level} certainty between `, h("b", {}, number(low)), " and ", h("b", {}, number(high))];
+      return [
+        `with ${level} certainty between `,
+        h("b", {}, number(low)),
+        " and ",
+        h("b", {}, number(high)),
+      ];
     }
     const said = [];
     if (!this.outcome.isMany && facts.threshold !== null) {
-      said.push(h("bdi", {}, shown(facts.positive, 30)), ` from ${percent(facts.threshold)} on`);
+      said.push(
+        h("bdi", {}, shown(facts.positive, 30)),
+        ` from a probability of ${percent(facts.threshold)} on`,
+      );
     }
     if (prediction.set) {
       if (said.length) said.push(" · ");
@@ -104,15 +150,22 @@ export class Result {
     const { row, outcome } = this;
     const names = row.changed();
     if (!names.length) {
-      this.since.replaceChildren(h("span", { class: "hint" }, "Change a field to see what it does."));
+      this.since.replaceChildren(
+        h("span", { class: "hint" }, "Change a field to see what it does."),
+      );
       return;
     }
     const change = outcome.of(this.last) - outcome.of(this.start);
     const kind = change > 0 ? "rise" : change < 0 ? "fall" : "";
     const of = outcome.isMany ? [" for ", h("bdi", {}, shown(outcome.focus, 30))] : [];
     const chips = names.slice(0, CHIPS).map((name) => this.#chip(name));
-    if (names.length > CHIPS) chips.push(h("span", { class: "hint" }, `and ${names.length - CHIPS} more`));
-    const pin = h("button", { type: "button", class: "chip plain", onclick: () => row.begin() }, "Compare from here");
+    if (names.length > CHIPS)
+      chips.push(h("span", { class: "hint" }, `and ${names.length - CHIPS} more`));
+    const pin = h(
+      "button",
+      { type: "button", class: "chip plain", onclick: () => row.begin() },
+      "Compare from here",
+    );
     this.since.replaceChildren(
       h("span", { class: `change ${kind}` }, outcome.difference(change), ...of),
       h("span", { class: "hint" }, ` since the start, after ${plural(names.length, "change")}`),
@@ -127,7 +180,13 @@ export class Result {
     const label = `Undo: ${shown(name, 60)} from ${was} to ${is}`;
     return h(
       "button",
-      { type: "button", class: "chip", "aria-label": label, title: label, onclick: () => row.set(name, row.started(name)) },
+      {
+        type: "button",
+        class: "chip",
+        "aria-label": label,
+        title: label,
+        onclick: () => row.set(name, row.started(name)),
+      },
       h("bdi", {}, shown(name, 22)),
       " ",
       h("s", {}, was),
@@ -160,14 +219,30 @@ export class Result {
     const x = scale(0, 1, 1, width - 1);
     const cut = x(facts.threshold);
     const names = facts.classes.map((label) => shown(label, Math.max(8, Math.floor(width / 20))));
-    return picture(width, 76, `${percent(share)} ${names[1]}, threshold ${percent(facts.threshold)}`, [
-      s("rect", { class: "rail", x: 1, y: 26, width: width - 2, height: 22, rx: 6 }),
-      s("rect", { class: "c0 moves", x: 1, y: 26, width: Math.max(x(share) - 1, 2), height: 22, rx: 6 }),
-      s("line", { class: "cut", x1: cut, x2: cut, y1: 20, y2: 54 }),
-      s("text", { class: cut < 60 ? "start" : cut > width - 60 ? "end" : "tick", x: cut, y: 14 }, `threshold ${percent(facts.threshold)}`),
-      s("text", { class: "start", x: 1, y: 68 }, `0 % ${names[1]}`),
-      s("text", { class: "end", x: width - 1, y: 68 }, "100 %"),
-    ]);
+    return picture(
+      width,
+      76,
+      `${percent(share)} ${names[1]}, threshold ${percent(facts.threshold)}`,
+      [
+        s("rect", { class: "rail", x: 1, y: 26, width: width - 2, height: 22, rx: 6 }),
+        s("rect", {
+          class: "c0 moves",
+          x: 1,
+          y: 26,
+          width: Math.max(x(share) - 1, 2),
+          height: 22,
+          rx: 6,
+        }),
+        s("line", { class: "cut", x1: cut, x2: cut, y1: 20, y2: 54 }),
+        s(
+          "text",
+          { class: cut < 60 ? "start" : cut > width - 60 ? "end" : "tick", x: cut, y: 14 },
+          `threshold ${percent(facts.threshold)}`,
+        ),
+        s("text", { class: "start", x: 1, y: 68 }, `0 % ${names[1]}`),
+        s("text", { class: "end", x: width - 1, y: 68 }, "100 %"),
+      ],
+    );
   }
 
   /** A number: where it and its interval lie among the predictions of training. */
@@ -184,20 +259,43 @@ export class Result {
       s("line", { class: "grid", x1: x(at), x2: x(at), y1: 10, y2: 52 }),
       s("text", { class: "tick", x: Math.min(Math.max(x(at), 18), width - 18), y: 68 }, short(at)),
     ]);
-    const was = start === value ? null : s("circle", { class: "was", cx: x(start), cy: 31, r: 5 }, s("title", {}, "at the start"));
-    return picture(width, 74, `${number(value)} between ${number(ends[0])} and ${number(ends[1])}`, [
-      ...marks,
-      s("line", { class: "row", x1: 6, x2: width - 6, y1: 31, y2: 31 }),
-      s("rect", { class: "band moves", x: x(ends[0]), y: 20, width: Math.max(x(ends[1]) - x(ends[0]), 1), height: 22, rx: 6 }),
-      was,
-      s("circle", { class: "c0 moves", cx: x(value), cy: 31, r: 8 }),
-    ].flat().filter(Boolean));
+    const was =
+      start === value
+        ? null
+        : s(
+            "circle",
+            { class: "was", cx: x(start), cy: 31, r: 5 },
+            s("title", {}, "at the start"),
+          );
+    return picture(
+      width,
+      74,
+      `${number(value)} between ${number(ends[0])} and ${number(ends[1])}`,
+      [
+        ...marks,
+        s("line", { class: "row", x1: 6, x2: width - 6, y1: 31, y2: 31 }),
+        s("rect", {
+          class: "band moves",
+          x: x(ends[0]),
+          y: 20,
+          width: Math.max(x(ends[1]) - x(ends[0]), 1),
+          height: 22,
+          rx: 6,
+        }),
+        was,
+        s("circle", { class: "c0 moves", cx: x(value), cy: 31, r: 8 }),
+      ]
+        .flat()
+        .filter(Boolean),
+    );
   }
 
   /** Many classes: the likeliest first; one is looked at in the other cards. */
   #bars(prediction) {
     const { outcome } = this;
-    const order = [...outcome.classes].sort((a, b) => outcome.of(prediction, b) - outcome.of(prediction, a));
+    const order = [...outcome.classes].sort(
+      (a, b) => outcome.of(prediction, b) - outcome.of(prediction, a),
+    );
     const seen = this.many ? order : order.slice(0, CLASSES);
     const set = new Set(prediction.set ?? []);
     const rows = seen.map((label) => {
@@ -219,17 +317,38 @@ export class Result {
       );
     });
     const rest = order.length - CLASSES;
+    const others = order
+      .slice(CLASSES)
+      .reduce((sum, label) => sum + outcome.of(prediction, label), 0);
     if (rest > 0) {
-      const text = this.many ? "Show fewer" : `${rest} more classes, together ${percent(order.slice(CLASSES).reduce((sum, label) => sum + outcome.of(prediction, label), 0))}`;
+      const text = this.many
+        ? "Show fewer"
+        : `${rest} more ${rest === 1 ? "class" : "classes"}, together ${percent(others)}`;
       const more = () => {
         this.many = !this.many;
         this.#plot();
         this.plot.querySelector(".more-classes").focus();
       };
-      rows.push(h("button", { type: "button", class: "more-classes", "aria-expanded": String(this.many), onclick: more }, text));
+      rows.push(
+        h(
+          "button",
+          {
+            type: "button",
+            class: "more-classes",
+            "aria-expanded": String(this.many),
+            onclick: more,
+          },
+          text,
+        ),
+      );
     }
     return [h("div", { class: `class-bars${this.many ? " all" : ""}` }, rows)];
   }
+}
+
+/** The coverage to begin with: nine in ten where that can be had. */
+export function usualLevel(levels) {
+  return levels.includes(0.9) ? 0.9 : levels.at(-1);
 }
 
 function named(labels, n) {
@@ -237,21 +356,30 @@ function named(labels, n) {
   if (labels.length === n) return [n === 2 ? "either of the two" : "any of the classes"];
   if (labels.length > 4) return [`one of ${labels.length} classes`];
   const parts = labels.map((label) => h("bdi", {}, shown(label, 24)));
-  return [labels.length > 1 ? "one of " : "", ...parts.flatMap((part, i) => (i ? [", ", part] : [part]))];
+  return [
+    labels.length > 1 ? "one of " : "",
+    ...parts.flatMap((part, i) => (i ? [", ", part] : [part])),
+  ];
 }
 
 /** A warning in words; what a field says of itself already is left out. */
 function told({ kind, columns = [], n }) {
-  const names = columns.slice(0, 3).map((name) => shown(name, 40)).join(", ");
+  const names = columns
+    .slice(0, 3)
+    .map((name) => shown(name, 40))
+    .join(", ");
   if (kind === "missing_columns") return `Scored as missing: ${names}`;
-  if (kind === "extra_columns") return `${plural(n, "column")} that the model does not know: ${names}`;
+  if (kind === "extra_columns")
+    return `${plural(n, "column")} that the model does not know: ${names}`;
   return "";
 }
 
 /** What went wrong, and what to do. */
 export function trouble(error, violations = error.violations ?? []) {
   const items = violations.slice(0, 8).map(({ row, column, message }) => {
-    const where = [row ? `row ${row}` : "", column ? shown(column, 40) : ""].filter(Boolean).join(", ");
+    const where = [row ? `row ${row}` : "", column ? shown(column, 40) : ""]
+      .filter(Boolean)
+      .join(", ");
     return h("li", {}, where ? h("b", {}, `${where}: `) : null, shown(message, 300));
   });
   if (violations.length > 8) items.push(h("li", {}, `and ${violations.length - 8} more`));

@@ -63,7 +63,8 @@ export class Row extends EventTarget {
 
 /** A number as the service takes a cell of this column. */
 export function cellOf(column, value) {
-  if (column.kind === "datetime") return dayText(column.whole ? Math.round(value) : value, !column.whole);
+  if (column.kind === "datetime")
+    return dayText(column.whole ? Math.round(value) : value, !column.whole);
   return column.whole ? Math.round(value) : +value.toPrecision(12);
 }
 
@@ -77,7 +78,8 @@ export function stepOf({ minimum, maximum, whole }) {
 
 /** A cell with no more decimals than the range of the column calls for. */
 function roundCell(column, value) {
-  if (column.kind !== "numeric" || column.whole || !(column.maximum > column.minimum)) return cellOf(column, value);
+  if (column.kind !== "numeric" || column.whole || !(column.maximum > column.minimum))
+    return cellOf(column, value);
   const digits = Math.max(0, 1 + Math.ceil(-Math.log10(stepOf(column))));
   return digits < 90 ? +value.toFixed(digits) : cellOf(column, value);
 }
@@ -110,11 +112,17 @@ export function tried(column, most = 9) {
   if (column.kind === "numeric" || column.kind === "datetime") {
     const { minimum, maximum, quantiles } = column;
     if (minimum === null || maximum === null) return [];
-    const even = Array.from({ length: most }, (_, i) => minimum + (i / (most - 1)) * (maximum - minimum));
-    const inner = [2, 5, 8, 12, 15, 18].map((i) => quantiles[i]).filter((value) => value !== undefined);
+    const even = Array.from(
+      { length: most },
+      (_, i) => minimum + (i / (most - 1)) * (maximum - minimum),
+    );
+    const inner = [2, 5, 8, 12, 15, 18]
+      .map((i) => quantiles[i])
+      .filter((value) => value !== undefined);
     const sorted = [...new Set([...even, ...inner])].sort((a, b) => a - b);
-    return [...new Map(sorted.map((value) => [cellOf(column, value), value]))]
-      .map(([cell, at]) => ({ cell, at }));
+    return [...new Map(sorted.map((value) => [cellOf(column, value), value]))].map(
+      ([cell, at]) => ({ cell, at }),
+    );
   }
   return column.levels.slice(0, most).map((cell) => ({ cell, at: cell }));
 }

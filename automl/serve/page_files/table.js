@@ -1,9 +1,9 @@
 // A table to score: pasted, dropped or chosen; the scores to look at and to keep.
 
 import { ask } from "./api.js";
-import { delimiterOf, parse } from "./csv.js";
+import { asFile, delimiterOf, fromFile, parse, written as cell } from "./csv.js";
 import { h } from "./dom.js";
-import { trouble } from "./result.js";
+import { trouble, usualLevel } from "./result.js";
 import { number, percent, plural, shown } from "./text.js";
 
 const LOOKED_AT = 200;
@@ -21,23 +21,63 @@ export class Table {
       rows: 8,
       spellcheck: "false",
       placeholder: this.#example(),
-      oninput: () => { this.large = null; this.name = "pasted"; },
+      oninput: () => {
+        this.large = null;
+        this.name = "pasted";
+      },
     });
-    this.file = h("input", { type: "file", id: "csv-file", class: "unseen", accept: ".csv,.tsv,.txt,text/csv", onchange: () => this.#take(this.file.files[0]) });
-    this.button = h("button", { type: "button", class: "primary", onclick: () => this.score() }, "Score the table");
+    this.file = h("input", {
+      type: "file",
+      id: "csv-file",
+      class: "unseen",
+      accept: ".csv,.tsv,.txt,text/csv",
+      onchange: () => this.#take(this.file.files[0]),
+    });
+    this.button = h(
+      "button",
+      { type: "button", class: "primary", onclick: () => this.score() },
+      "Score the table",
+    );
     this.status = h("p", { class: "hint", role: "status" });
     this.answer = h("div", { class: "scores" });
     this.drop = h(
       "div",
       { class: "drop" },
-      h("p", {}, h("b", {}, "Drop a CSV file here"), ", ", h("label", { for: "csv-file", class: "as-link" }, "choose one", this.file), ", or paste its lines:"),
+      h(
+        "p",
+        {},
+        h("b", {}, "Drop a CSV file here"),
+        ", ",
+        h("label", { for: "csv-file", class: "as-link" }, "choose one", this.file),
+        ", or paste its lines:",
+      ),
       h("label", { for: "csv", class: "unseen" }, "Lines of CSV with a header"),
       this.box,
-      h("div", { class: "buttons" }, this.button, h("button", { type: "button", class: "plain", onclick: () => this.#fill() }, "Fill in an example")),
+      h(
+        "div",
+        { class: "buttons" },
+        this.button,
+        h(
+          "button",
+          { type: "button", class: "plain", onclick: () => this.#fill() },
+          "Fill in an example",
+        ),
+      ),
     );
-    this.element = h("section", { class: "card", "aria-labelledby": "table-title" }, h("h2", { id: "table-title" }, "A table"),
-      h("p", { class: "hint" }, "A header with the columns' names, then a line per row. Empty cells are missing. The file goes to this service and nowhere else."),
-      this.drop, this.status, this.answer);
+    this.element = h(
+      "section",
+      { class: "card", "aria-labelledby": "table-title" },
+      h("h2", { id: "table-title" }, "A table"),
+      h(
+        "p",
+        { class: "hint" },
+        "A header with the columns' names, then a line per row. Empty cells are missing. " +
+          "The file goes to this service and nowhere else.",
+      ),
+      this.drop,
+      this.status,
+      this.answer,
+    );
     this.#listen();
   }
 
@@ -68,7 +108,8 @@ export class Table {
     const names = Object.keys(record);
     this.large = null;
     this.name = "example";
-    this.box.value = `${names.map(cell).join(",")}\n${names.map((name) => cell(record[name] ?? "")).join(",")}\n`;
+    const cells = names.map((name) => asFile(this.row.columns.get(name), record[name]));
+    this.box.value = [names, cells].map((line) => `${line.map(cell).join(",")}\n`).join("");
     this.box.focus();
   }
 
@@ -93,7 +134,8 @@ export class Table {
     const since = performance.now();
     try {
       const query = new URLSearchParams();
-      if (this.row.facts.certain && !this.row.facts.classes.length) query.set("interval", "0.9");
+      if (this.row.facts.levels.length && !this.row.facts.classes.length)
+        query.set("interval", usualLevel(this.row.facts.levels));
       if (mode) query.set("mode", mode);
       const answer = await ask(`predict?${query}`, { body, type: "text/csv", accept: "text/csv" });
       const scores = await answer.text();
@@ -109,8 +151,17 @@ export class Table {
   #refused(error, mode) {
     this.status.textContent = "";
     if (error.status === 401) return this.lost(error);
-    const again = h("button", { type: "button", onclick: () => this.score("lenient") }, "Score all the same, what is wrong as missing");
-    const box = h("div", { class: "alert", role: "alert" }, trouble(error), error.status === 422 && !mode ? again : null);
+    const again = h(
+      "button",
+      { type: "button", onclick: () => this.score("lenient") },
+      "Score all the same, what is wrong as missing",
+    );
+    const box = h(
+      "div",
+      { class: "alert", role: "alert" },
+      trouble(error),
+      error.status === 422 && !mode ? again : null,
+    );
     return this.answer.replaceChildren(box);
   }
 
@@ -118,7 +169,11 @@ export class Table {
   #link(word, name, text, kind) {
     const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
     this.addresses.push(address);
-    return h("a", { class: `button ${kind}`, download: `${this.name}-${name}.csv`, href: address }, word);
+    return h(
+      "a",
+      { class: `button ${kind}`, download: `${this.name}-${name}.csv`, href: address },
+      word,
+    );
   }
 
   #show(text, scores, took) {
@@ -130,72 +185,152 @@ export class Table {
     this.addresses = [];
     const links = [this.#link("Download the scores", "scores", scores, "primary")];
     if (!this.large && cells.length === rows.length) {
-      const all = [[...inputs, ...names], ...cells.map((line, i) => [...inputs.map((_, k) => line[k] ?? ""), ...rows[i]])];
-      links.push(this.#link("… with their rows", "scored", `${all.map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`, ""));
+      const all = [
+        [...inputs, ...names],
+        ...cells.map((line, i) => [...inputs.map((_, k) => line[k] ?? ""), ...rows[i]]),
+      ];
+      links.push(
+        this.#link(
+          "… with their rows",
+          "scored",
+          `${all.map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`,
+          "",
+        ),
+      );
     }
     this.answer.replaceChildren(
       h("div", { class: "buttons" }, links),
-      ...this.#summary(names, rows),
+      ...this.#summary(names, rows, inputs, cells),
       this.#rows(names, rows, inputs, cells),
     );
   }
 
-  /** How many rows got which class, or how the values are spread. */
-  #summary(names, rows) {
+  /** How many rows got which class, or how values are spread; how right, if the table knows. */
+  #summary(names, rows, inputs = [], cells = []) {
     const { facts } = this.row;
     const at = names.indexOf("prediction");
+    const target = inputs.indexOf(facts.target);
     if (at < 0 || rows.length < 2) return [];
-    if (facts.classes.length) {
-      const counts = new Map();
-      for (const row of rows) counts.set(row[at], (counts.get(row[at]) ?? 0) + 1);
-      const order = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 8);
-      return [h("ul", { class: "tally" }, order.map(([label, count]) =>
-        h("li", {}, h("bdi", {}, shown(label, 40)), " ", h("b", {}, count.toLocaleString("en")), ` · ${percent(count / rows.length)}`)))];
-    }
-    const values = rows.map((row) => Number(row[at])).filter(Number.isFinite).sort((a, b) => a - b);
-    const quantile = (share) => values[Math.round(share * (values.length - 1))];
-    const ends = [["lowest", 0], ["middle", 0.5], ["highest", 1]];
-    return [h("ul", { class: "tally" }, ends.map(([word, share]) => h("li", {}, `${word} `, h("b", {}, number(quantile(share))))))];
+    const found = rows.map((row) => row[at]);
+    const truth =
+      target >= 0 && cells.length === rows.length ? cells.map((line) => line[target] ?? "") : [];
+    const items = facts.classes.length ? counted(found, truth) : spread(found.map(Number), truth);
+    return [
+      h(
+        "ul",
+        { class: "tally" },
+        items.map((parts) => h("li", {}, parts)),
+      ),
+    ];
   }
 
   #rows(names, rows, inputs = [], cells = []) {
-    const given = inputs.map((name, i) => ({ name, i })).filter(({ name }) => this.row.columns.has(name));
-    const order = new Map(this.row.facts.columns.map(({ name }, i) => [name, i]));
-    const first = given.sort((a, b) => order.get(a.name) - order.get(b.name)).slice(0, 5);
+    const { columns, facts } = this.row;
+    const order = new Map(facts.columns.map(({ name }, i) => [name, i]));
+    const known = inputs.map((name, i) => ({ name, i }));
+    const target = known.filter(({ name }) => name === facts.target).slice(0, 1);
+    const given = known
+      .filter(({ name }) => columns.has(name))
+      .sort((a, b) => order.get(a.name) - order.get(b.name));
+    const first = [...target, ...given.slice(0, 5)];
     const lead = names.map((name, i) => ({ name, i })).slice(0, 4);
-    const head = h("tr", {}, h("th", { scope: "col" }, "row"), [...lead, ...first].map(({ name }) => h("th", { scope: "col" }, h("bdi", {}, shown(name, 24)))), h("th", { scope: "col" }, h("span", { class: "unseen" }, "look")));
-    const lines = rows.slice(0, SHOWN).map((row, k) => h(
+    const head = (name) => h("th", { scope: "col" }, h("bdi", {}, shown(name, 24)));
+    const lines = rows.slice(0, SHOWN).map((row, k) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, String(k + 1), cells[k] ? this.#why(k, inputs, cells[k]) : ""),
+        lead.map(({ i }, place) => h("td", { class: place ? null : "best" }, written(row[i]))),
+        first.map(({ i }) => h("td", {}, written(cells[k]?.[i] ?? ""))),
+      ),
+    );
+    const more =
+      rows.length > SHOWN
+        ? h(
+            "p",
+            { class: "hint" },
+            `The first ${SHOWN} of ${plural(rows.length, "row")}; the file has all.`,
+          )
+        : "";
+    const top = h(
       "tr",
       {},
-      h("td", {}, String(k + 1)),
-      lead.map(({ i }, place) => h("td", { class: place ? null : "best" }, written(row[i]))),
-      first.map(({ i }) => h("td", {}, written(cells[k]?.[i] ?? ""))),
-      h("td", {}, cells[k] ? h("button", { type: "button", class: "plain", "aria-label": `Look at row ${k + 1}`, onclick: () => this.open(this.#cells(inputs, cells[k])) }, "why?") : ""),
-    ));
-    const more = rows.length > SHOWN ? h("p", { class: "hint" }, `The first ${SHOWN} of ${plural(rows.length, "row")}; the file has all.`) : null;
-    return h("div", {}, h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Scores" }, h("table", {}, h("thead", {}, head), h("tbody", {}, lines))), more ?? "");
+      h("th", { scope: "col" }, "row"),
+      lead.map(({ name }) => head(name)),
+      first.map(({ name }) => head(name)),
+    );
+    const table = h("table", {}, h("thead", {}, top), h("tbody", {}, lines));
+    return h(
+      "div",
+      {},
+      h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Scores" }, table),
+      more,
+    );
+  }
+
+  #why(k, inputs, line) {
+    const look = () => this.open(this.#cells(inputs, line));
+    return h(
+      "button",
+      { type: "button", class: "plain", "aria-label": `Look at row ${k + 1}`, onclick: look },
+      "why?",
+    );
   }
 
   /** Cells of a line as the form holds them. */
   #cells(names, line) {
-    return new Map(names.map((name, i) => {
-      const column = this.row.columns.get(name);
-      const text = (line[i] ?? "").trim();
-      if (text === "") return [name, null];
-      const value = Number(text);
-      return [name, column?.kind === "numeric" && Number.isFinite(value) ? value : text];
-    }));
+    const known = names
+      .map((name, i) => [this.row.columns.get(name), line[i] ?? ""])
+      .filter(([column]) => column);
+    return new Map(known.map(([column, text]) => [column.name, fromFile(column, text)]));
   }
+}
+
+function counted(found, truth) {
+  const counts = new Map();
+  for (const label of found) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const order = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 8);
+  const items = order.map(([label, count]) => [
+    h("bdi", {}, shown(label, 40)),
+    " ",
+    h("b", {}, count.toLocaleString("en")),
+    ` · ${percent(count / found.length)}`,
+  ]);
+  const known = truth
+    .map((label, i) => [label.trim(), found[i]])
+    .filter(([label]) => label !== "");
+  const right = known.filter(([label, predicted]) => label === predicted).length;
+  if (known.length) items.push([h("b", {}, percent(right / known.length)), " as the table says"]);
+  return items;
+}
+
+function spread(found, truth) {
+  const values = found.filter(Number.isFinite).sort((a, b) => a - b);
+  const items = [
+    ["lowest", 0],
+    ["middle", 0.5],
+    ["highest", 1],
+  ].map(([word, share]) => [
+    `${word} `,
+    h("b", {}, number(values[Math.round(share * (values.length - 1))])),
+  ]);
+  const away = truth
+    .map((text, i) => (text.trim() === "" ? NaN : Math.abs(Number(text) - found[i])))
+    .filter(Number.isFinite);
+  const sum = away.reduce((total, value) => total + value, 0);
+  if (away.length)
+    items.push([
+      "away from what the table says by ",
+      h("b", {}, number(sum / away.length)),
+      " on average",
+    ]);
+  return items;
 }
 
 function written(text) {
   if (text === "" || text === undefined) return h("span", { class: "soft" }, "–");
   const value = Number(text);
-  return /\d\.\d{5,}/.test(text) && Number.isFinite(value) ? number(value) : h("bdi", {}, shown(text, 28));
-}
-
-/** A cell of a CSV file. */
-function cell(value) {
-  const text = String(value);
-  return /[",\n\r;\t|]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /\d\.\d{5,}/.test(text) && Number.isFinite(value)
+    ? number(value)
+    : h("bdi", {}, shown(text, 28));
 }

@@ -5,7 +5,10 @@ const DAY = 86_400_000;
 
 /** `text` on one line without characters that turn or hide it, cut where it is long. */
 export function shown(text, longest = 60) {
-  const part = String(text).slice(0, 4 * longest).replace(/\s/gu, " ").replace(NO_TEXT, "");
+  const part = String(text)
+    .slice(0, 4 * longest)
+    .replace(/\s/gu, " ")
+    .replace(NO_TEXT, "");
   const letters = [...part];
   const cut = letters.length > longest ? `${letters.slice(0, longest - 1).join("")}…` : part;
   return cut.trim() ? cut : "(blank)";
@@ -21,7 +24,10 @@ function written(value, digits) {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(digits - 1);
   const whole = size >= 10 ** (digits - 1);
-  return value.toLocaleString("en", whole ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits });
+  return value.toLocaleString(
+    "en",
+    whole ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits },
+  );
 }
 
 export function signed(value, digits = 3) {
@@ -31,7 +37,11 @@ export function signed(value, digits = 3) {
 /** A number in few letters, for axes. */
 export function short(value) {
   const size = Math.abs(value);
-  for (const [least, by, letter] of [[1e9, 1e9, "G"], [1e6, 1e6, "M"], [1e4, 1e3, "k"]]) {
+  for (const [least, by, letter] of [
+    [1e9, 1e9, "G"],
+    [1e6, 1e6, "M"],
+    [1e4, 1e3, "k"],
+  ]) {
     if (size >= least) return `${+(value / by).toPrecision(3)}${letter}`.replace("-", "−");
   }
   return `${+value.toPrecision(4)}`.replace("-", "−");
@@ -56,11 +66,6 @@ export function dayText(days, clock = false) {
 export function daysOf(text) {
   const found = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?$/.exec(text);
   return found ? Date.parse(found[1] ? `${text}Z` : `${text}T00:00Z`) / DAY : NaN;
-}
-
-/** Parts of a text between which a line may break: after marks that join words. */
-export function parts(text) {
-  return text.match(/[^_\-./]*[_\-./]+|[^_\-./]+/g) ?? [text];
 }
 
 export function plural(count, noun) {

@@ -1,6 +1,6 @@
 // The reasons for one prediction: exact contributions, from where the model starts to this row.
 
-import { h, onWidth, picture, s, scale } from "./dom.js";
+import { h, key, onWidth, picture, s, scale } from "./dom.js";
 import { cellText, number, percent, plural, shown, signed } from "./text.js";
 
 const BARS = 9;
@@ -49,10 +49,21 @@ export class Waterfall {
     const { outcome, row } = this;
     const one = outcome.isMany ? ofClass(this.found, outcome.focus, outcome.classes) : this.found;
     if (!one) return;
-    const unit = outcome.isMany ? [`${row.facts.unit} of `, h("bdi", {}, shown(outcome.focus, 30))] : [shown(row.facts.unit, 60)];
-    const key = (kind, word) => h("span", { class: "key" }, h("i", { class: kind, "aria-hidden": "true" }), word);
-    this.hint.replaceChildren("Each field ", key("up", "raises"), " or ", key("down", "lowers"), " it, in ", ...unit, ".");
-    const steps = [...one.contributions].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
+    const unit = outcome.isMany
+      ? [`${row.facts.unit} of `, h("bdi", {}, shown(outcome.focus, 30))]
+      : [shown(row.facts.unit, 60)];
+    this.hint.replaceChildren(
+      "Each field ",
+      key("up", "raises"),
+      " or ",
+      key("down", "lowers"),
+      " it, in ",
+      ...unit,
+      ".",
+    );
+    const steps = [...one.contributions].sort(
+      (a, b) => Math.abs(b.contribution) - Math.abs(a.contribution),
+    );
     const most = this.many ? steps.length : steps.length === BARS + 1 ? BARS + 1 : BARS;
     const parts = steps.slice(0, most);
     const rest = steps.slice(most);
@@ -65,7 +76,10 @@ export class Waterfall {
   #picture(one, parts, rest, width) {
     const steps = parts.map(({ column, contribution }) => ({
       name: column,
-      text: [shown(column, Math.max(14, Math.floor(width / 15))), cellText(this.row.get(column), Math.max(10, Math.floor(width / 22)))],
+      text: [
+        shown(column, Math.max(14, Math.floor(width / 15))),
+        cellText(this.row.get(column), Math.max(10, Math.floor(width / 22))),
+      ],
       contribution,
     }));
     if (rest.length) {
@@ -78,20 +92,39 @@ export class Waterfall {
     const margin = 0.02 * (high - low || 1);
     const x = scale(low - margin, high + margin, 2, width - 2);
     let y = 2;
-    const drawn = [ends(`the model starts at${this.#share(one.base_value)}`, one.base_value, x, y, width)];
+    const drawn = [
+      ends(`the model starts at${this.#share(one.base_value)}`, one.base_value, x, y, width),
+    ];
     y += LINE - 4;
     const start = y;
     const lines = [];
     steps.forEach((step, i) => {
       drawn.push(this.#step(step, x(edges[i]), x(edges[i + 1]), y, width));
       const next = y + LINE + 17;
-      if (i < steps.length - 1) lines.push(s("line", { class: "joint", x1: x(edges[i + 1]), x2: x(edges[i + 1]), y1: y + 28, y2: next }));
+      if (i < steps.length - 1)
+        lines.push(
+          s("line", {
+            class: "joint",
+            x1: x(edges[i + 1]),
+            x2: x(edges[i + 1]),
+            y1: y + 28,
+            y2: next,
+          }),
+        );
       y += LINE;
     });
     drawn.push(ends(`this row${this.#share(one.margin)}`, one.margin, x, y, width));
-    const zero = low < 0 && high > 0 ? [s("line", { class: "zero", x1: x(0), x2: x(0), y1: start, y2: y })] : [];
-    const label = `From ${number(one.base_value)} to ${number(one.margin)}: ` +
-      steps.slice(0, 5).map(({ text, contribution }) => `${text.join(" ")} ${signed(contribution)}`).join(", ");
+    // Log-odds of zero are even chances; other scores have no such place.
+    const zero =
+      this.row.facts.logit !== null && low < 0 && high > 0
+        ? [s("line", { class: "zero", x1: x(0), x2: x(0), y1: start, y2: y })]
+        : [];
+    const label =
+      `From ${number(one.base_value)} to ${number(one.margin)}: ` +
+      steps
+        .slice(0, 5)
+        .map(({ text, contribution }) => `${text.join(" ")} ${signed(contribution)}`)
+        .join(", ");
     return picture(width, y + 32, label, [...zero, ...lines, ...drawn].flat(), "fall");
   }
 
@@ -104,16 +137,27 @@ export class Waterfall {
   #step({ name, text, contribution }, from, to, y, width) {
     const kind = contribution >= 0 ? "up" : "down";
     const [left, right] = [Math.min(from, to), Math.max(from, to)];
-    const said = text.length > 1 ? [s("tspan", { class: "strong" }, text[0]), ` = ${text[1]}`] : [text[0]];
+    const said =
+      text.length > 1 ? [s("tspan", { class: "strong" }, text[0]), ` = ${text[1]}`] : [text[0]];
     const group = s(
       "g",
-      name === undefined ? { class: "step" } : { class: "step can", onclick: () => this.chosen(name) },
+      name === undefined
+        ? { class: "step" }
+        : { class: "step can", onclick: () => this.chosen(name) },
       s("rect", { class: "hit", x: 0, y, width, height: LINE }),
       s("text", { class: "told", x: 2, y: y + 13 }, said),
       s("text", { class: "end", x: width - 2, y: y + 13 }, signed(contribution)),
-      s("rect", { class: `${kind} moves`, x: left, y: y + 18, width: Math.max(right - left, 1), height: 10, rx: 2 }),
+      s("rect", {
+        class: `${kind} moves`,
+        x: left,
+        y: y + 18,
+        width: Math.max(right - left, 1),
+        height: 10,
+        rx: 2,
+      }),
     );
-    if (name !== undefined) group.prepend(s("title", {}, `${shown(name, 200)} = ${cellText(this.row.get(name), 200)}`));
+    if (name !== undefined)
+      group.prepend(s("title", {}, `${shown(name, 200)} = ${cellText(this.row.get(name), 200)}`));
     return group;
   }
 }
