@@ -28,6 +28,8 @@ _MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 def days_of(graph: Graph, cell: str) -> str:
     """Days of texts like 2016-07-02T10:30:00.5+02:00, in UTC without a zone; NaN for others."""
     texts = _Texts(graph)
+    # A row of its own at the top, so that there are parts to take even of no row.
+    cell = graph.op("Concat", np.array([[_NO_DATE]], dtype=object), cell, axis=0)
     written = graph.op("RegexFullMatch", cell, pattern=_ISO)
     dated = graph.op("Where", written, cell, np.array(_NO_DATE, dtype=object))
     begin, middle, end = texts.parts(dated, " ", 3)
@@ -51,9 +53,8 @@ def days_of(graph: Graph, cell: str) -> str:
     valid = known[0]
     for each in known[1:]:
         valid = graph.op("And", valid, each)
-    return graph.op(
-        "Where", valid, graph.op("Div", graph.cast(total, np.float64), 1000.0 * _MS), _NAN
-    )
+    days = graph.op("Div", graph.cast(total, np.float64), 1000.0 * _MS)
+    return graph.below_first(graph.op("Where", valid, days, _NAN))
 
 
 class _Texts:

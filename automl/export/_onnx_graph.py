@@ -110,6 +110,10 @@ class Graph:
         """(rows, n) of n columns, which are (rows, 1) or wider."""
         return values[0] if len(values) == 1 else self.op("Concat", *values, axis=1)
 
+    def below_first(self, value: str) -> str:
+        """All rows but the first."""
+        return self.op("Slice", value, np.array([1]), np.array([1 << 62]), np.array([0]))
+
     def model(self, facts: Mapping[str, str], producer: tuple[str, str]) -> bytes:
         """The file: the graph with its metadata. producer: name and version of who made it."""
         helper = self._onnx.helper

@@ -28,6 +28,8 @@ _FAR: Final = 1 << 32  # beyond every place in a text
 
 def columns_of_text(graph: Graph, step: Terms, cell: str) -> dict[int, str]:
     """The columns of a text: its sizes, then its place on the axes of its terms."""
+    # A row of its own at the top, since no row has no characters either.
+    cell = graph.op("Concat", np.array([["a"]], dtype=object), cell, axis=0)
     letters = sorted(set("".join(step.terms)) - {" "})
     characters, codes = _characters(graph, cell, letters)
     made = [
@@ -41,6 +43,7 @@ def columns_of_text(graph: Graph, step: Terms, cell: str) -> dict[int, str]:
         made += [graph.op("Gather", placed, np.array([i]), axis=1) for i in places]
     missing = graph.op("Equal", cell, np.array("", dtype=object))
     values = [graph.op("Where", missing, _NAN, graph.single(each)) for each in made]
+    values = [graph.below_first(each) for each in values]
     return dict(zip(step.out, values, strict=True))
 
 

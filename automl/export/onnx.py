@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +102,7 @@ def _column_facts(column: Column) -> dict[str, Any]:
 def score(folder: Path, frame: pd.DataFrame) -> Scores:
     """What `model.onnx` says of rows whose cells are texts. Raises DataError without a column."""
     runtime = library("onnxruntime")
+    _refuse_old(runtime.__version__)
     session = runtime.InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
     facts: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     columns = json.loads(facts["automl.schema"])
@@ -117,6 +119,16 @@ def score(folder: Path, frame: pd.DataFrame) -> Scores:
     if names[0].startswith(VALUE):
         return Scores(values=made[0])
     return Scores(labels=made[0].astype(object), probabilities=made[1])
+
+
+def _refuse_old(version: str) -> None:
+    """Raises ConfigError for a runtime that might not come back from loading a model."""
+    found = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    if found < [int(part) for part in LEAST_RUNTIME.split(".")]:
+        raise ConfigError(
+            f"onnxruntime {version} cannot load splits by sets in time; it takes {LEAST_RUNTIME}.",
+            hint='Install it: pip install --upgrade "automl[onnx]".',
+        )
 
 
 def cells_of(series: pd.Series[Any], column: Column, *, text: bool) -> NDArray[Any]:

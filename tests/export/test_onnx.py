@@ -206,6 +206,8 @@ def test_a_wrong_column_or_type_is_named_by_onnxruntime(tmp_path):
         "seen on": np.array([["2020-01-01"]], dtype=object),
     }
     assert session.run(None, feed)[0].shape == (1,)
+    none = {name: cell[:0] for name, cell in feed.items()}
+    assert session.run(None, none)[0].shape == (0,)
     with pytest.raises(ValueError, match=r"Required inputs \(\['value'\]\) are missing"):
         session.run(None, {name: cell for name, cell in feed.items() if name != "value"})
     with pytest.raises(Exception, match="Invalid input name: town"):
@@ -260,6 +262,14 @@ def test_the_package_is_named_where_it_is_absent(make, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="needs the package 'onnx'") as caught:
         onnx.write(predictor, tmp_path, ExportOptions(tmp_path, "x"))
     assert 'pip install "automl[onnx]"' in (caught.value.hint or "")
+
+
+def test_an_old_runtime_is_refused(tmp_path, monkeypatch):
+    predictor, rows = small()
+    exported(predictor, tmp_path)
+    monkeypatch.setattr(onnxruntime, "__version__", "1.23.2")
+    with pytest.raises(ConfigError, match="onnxruntime 1.23.2 cannot load"):
+        onnx.score(tmp_path, rows)
 
 
 def test_hashed_levels_are_refused_with_a_way_out(tmp_path):
@@ -364,6 +374,7 @@ def test_texts_are_taken_apart_as_the_bundle_does(analyzer):
     columns = columns_of_text(graph, step, graph.input("x", str))
     graph.output("made", graph.beside([columns[i] for i in range(5)]), np.float64, 5)
     (found,) = run(graph, [text.strip() for text in rows])
+    assert run(graph, [])[0].shape == (0, 5)
     series = pd.Series([text.strip() or None for text in rows], dtype="str")
     wanted = np.column_stack(own.transform(ParsedTable(len(rows), {0: series})))
     assert np.isnan(wanted).any(axis=1).sum() == 1

@@ -78,6 +78,6 @@ def test_a_portable_model_is_exported_and_its_user_was_told(tmp_path: Path) -> N
         "the model can be exported as onnx and as python",
         "catboost counts the rows of single categories, not of crossed ones",
     ]
-    assert topics.index("portable") < topics.index("race")
+    assert topics.index("portable") < topics.index("folds")
     exported = automl.export(result.path, "onnx", tmp_path / "onnx")
     assert exported.largest <= 1e-9
