@@ -29,7 +29,10 @@ from automl.task import Task
 MOST_BYTES: Final = 1_000_000
 _LEAST_SPLIT: Final = 20  # bytes of the shortest split with its leaf: what is surely too large
 _VALUE, _LABEL, _COLUMNS, _QUERY = "value.sql", "label.sql", "columns.json", "query.sql"
-_CLOSED: Final = {"threads": 1, "enable_external_access": False}  # of DuckDB: no file, no net
+_CLOSED: Final[dict[str, Any]] = {
+    "threads": 1,
+    "enable_external_access": False,
+}  # of DuckDB: no file, no net
 _LARGEST_EXPONENT: Final = 700.0
 _NOTE: Final = (
     "The tables' columns need the names of the training table, numbers as numbers. PostgreSQL "
