@@ -153,3 +153,15 @@ def test_a_real_run_is_taken_apart(module: Module, tmp_path: Path) -> None:
     assert scores["full race"] > found["constant"]
     assert {"best single trial", "portfolio alone"} <= set(scores)
     assert found["trials"] >= found["searched"] >= 0
+
+
+# Speed of scoring
+
+
+def test_scoring_is_measured_beside_the_bare_boosters(module: Module) -> None:
+    bundles = ROOT / "tests" / "bundles"
+    words = [str(bundles / "format-1"), str(bundles / "format-1.rows.csv"), "--rows", "50"]
+    done = CliRunner().invoke(module("scoring").main, [*words, "--rounds", "1"])
+    assert done.exit_code == 0, done.output
+    assert "median ratio:" in done.output
+    assert "256 records:" in done.output

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from automl.data.sources._texts import TextColumn
 from automl.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -78,8 +79,10 @@ class Cells:
         return "" if np.isnan(value[0]) else level_texts(value, self.source)[0]
 
 
-def read_cells(column: pd.Series[Any]) -> Cells:
+def read_cells(column: pd.Series[Any] | TextColumn) -> Cells:
     """`column` of any dtype as `Cells`. Raises DataError for complex numbers."""
+    if isinstance(column, TextColumn):
+        return Cells("text", np.empty(0), *column.distinct())
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _from_categories(column)
@@ -100,18 +103,22 @@ def read_cells(column: pd.Series[Any]) -> Cells:
     return _from_objects(column)
 
 
-def plain_numbers(column: pd.Series[Any]) -> Floats | None:
+def plain_numbers(column: pd.Series[Any] | TextColumn) -> Floats | None:
     """(n_rows,) the numbers in a column of texts; NaN = missing.
 
     None where the texts are not Arrow's, and where one is not a plain number: `read_cells` then
     tells what it is. Arrow rounds a decimal text to the nearest float64, as Python does.
     """
-    if getattr(column.dtype, "storage", "") != "pyarrow":
-        return None
     import pyarrow as pa
 
+    if isinstance(column, TextColumn):
+        texts = column.raw
+    elif getattr(column.dtype, "storage", "") == "pyarrow":
+        texts = pa.chunked_array(pa.array(column.array))
+    else:
+        return None
     try:
-        numbers = pa.chunked_array(pa.array(column.array)).cast(pa.float64())
+        numbers = texts.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
     values: Floats = numbers.to_numpy()

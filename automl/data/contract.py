@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from automl.data.changes import (
 )
 from automl.data.parse import UNSEEN, shown_text
 from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.data.sources._texts import TextTable, column_cells
 
 # What is named one by one; everything is counted.
 LISTED_CELLS = 100
@@ -30,6 +32,7 @@ LISTED_NAMES = 1000
 # wrong cells are written: bounds of memory.
 _KEPT_LEVELS = 1000
 _KEPT_TEXTS = 200
+CellsOf = Callable[[], "pd.Series[Any]"]  # the cells of a column as they were read
 _EXPECTED = {
     Kind.NUMERIC: "a finite number",
     Kind.DATETIME: "a date",
@@ -133,14 +136,14 @@ class Check:
         trained = [name for name in self.schema.names if name in there]
         self.moved = tuple(a for a, b in zip(found, trained, strict=False) if a != b)
 
-    def add(self, frame: pd.DataFrame, parsed: ParsedTable, first_row: int) -> None:
+    def add(self, table: pd.DataFrame | TextTable, parsed: ParsedTable, first_row: int) -> None:
         """Count the rows of one more chunk; first_row: number of its first one."""
         self.n_rows += parsed.n_rows
-        places = {str(name): place for place, name in enumerate(frame.columns)}
+        places = {str(name): place for place, name in enumerate(table.columns)}
         for i in self.schema.used:
             column = self.schema.columns[i]
             if column.name in places:
-                cells = frame.iloc[:, places[column.name]]
+                cells = partial(column_cells, table, places[column.name])
                 self._add_column(i, cells, parsed, first_row)
         for i, row, text in parsed.bad[: LISTED_CELLS - len(self.wrong)]:
             column = self.schema.columns[i]
@@ -206,9 +209,7 @@ class Check:
             "changes": [asdict(change) for change in self.changes()],
         }
 
-    def _add_column(
-        self, i: int, cells: pd.Series[Any], parsed: ParsedTable, first_row: int
-    ) -> None:
+    def _add_column(self, i: int, cells: CellsOf, parsed: ParsedTable, first_row: int) -> None:
         column = self.schema.columns[i]
         if i in parsed.wrong:
             n, examples = parsed.wrong[i]
@@ -222,24 +223,20 @@ class Check:
         elif column.kind in (Kind.NUMERIC, Kind.DATETIME) and column.minimum is not None:
             self._add_range(column, cells, np.asarray(values), first_row)
         if column.formats.get("prefixes") or column.formats.get("suffixes"):
-            self._add_unit(i, cells, first_row)
+            self._add_unit(i, cells(), first_row)
 
-    def _add_unseen(
-        self, column: Column, cells: pd.Series[Any], unseen: Mask, first_row: int
-    ) -> None:
+    def _add_unseen(self, column: Column, cells: CellsOf, unseen: Mask, first_row: int) -> None:
         rows = np.flatnonzero(unseen)
         if not len(rows):
             return
         found = self.unseen.setdefault(column.name, Unseen(first_row + int(rows[0])))
         found.n += len(rows)
-        for text, n in cells.iloc[rows].value_counts(dropna=False).items():
+        for text, n in cells().iloc[rows].value_counts(dropna=False).items():
             level = shown_text(str(text).strip())
             if level in found.levels or len(found.levels) < _KEPT_LEVELS:
                 found.levels[level] += int(n)
 
-    def _add_range(
-        self, column: Column, cells: pd.Series[Any], values: Any, first_row: int
-    ) -> None:
+    def _add_range(self, column: Column, cells: CellsOf, values: Any, first_row: int) -> None:
         below, above = values < column.minimum, values > column.maximum
         rows = np.flatnonzero(below | above)
         if not len(rows):
@@ -249,11 +246,13 @@ class Check:
         found.n_above += int(above.sum())
         found.lowest = min(found.lowest, float(values[rows].min()))
         found.highest = max(found.highest, float(values[rows].max()))
-        is_text = pd.api.types.is_string_dtype(cells.dtype)
         most = 2 * len(rows) > np.count_nonzero(~np.isnan(values))
-        if column.kind is Kind.NUMERIC and is_text and most and column.name not in self._marks:
+        if column.kind is not Kind.NUMERIC or not most or column.name in self._marks:
+            return
+        written = cells()
+        if pd.api.types.is_string_dtype(written.dtype):
             sample = rows[:_KEPT_TEXTS]
-            texts = text_array(str(text).strip() for text in cells.iloc[sample])
+            texts = text_array(str(text).strip() for text in written.iloc[sample])
             mark = misread_mark(column, texts, values[sample])
             if mark is not None:
                 self._marks[column.name] = Change(

@@ -5,8 +5,10 @@ A date is days since 1970-01-01 (UTC) as a float; the fraction is the time of da
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,18 @@ _SHAPES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"[0-9]{4}([-/])[0-9]{2}"), (r"%Y\1%m",)),
     (re.compile(r"(?:1[89]|2[01])[0-9]{2}(0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"), ("%Y%m%d",)),
 )
+# Parts of a format that are read one by one; in years this near float64 holds microseconds.
+_DIGITS = {
+    "Y": "(?P<year>[0-9]{4})",
+    "m": "(?P<month>[0-9]{2})",
+    "d": "(?P<day>[0-9]{2})",
+    "H": "(?P<hour>[0-9]{2})",
+    "M": "(?P<minute>[0-9]{2})",
+    "S": "(?P<second>[0-9]{2})",
+}
+_PLAIN_ISO = "{Y}-{m}-{d}(?:[T ]{H}:{M}(?::{S})?)?".format_map(_DIGITS)
+_NEAR_YEARS = (1700, 2200)
+_FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 _SAMPLE = 300
 _MAX_FORMATS = 4
 
@@ -77,6 +91,44 @@ def parse_dates(texts: Texts, formats: Sequence[str]) -> Floats:
             break
         out[open_] = _parse(strings.iloc[open_], pattern)
     return out
+
+
+def date_reader(patterns: Sequence[str]) -> Callable[[str], float]:
+    """What gives of one text in the first of `patterns` the day that `parse_dates` gives.
+
+    NaN where it is not certain of that: for other texts, rare formats and far years.
+    """
+    first = patterns[0] if patterns else ISO
+    shape = _PLAIN_ISO if first == ISO else _plain_shape(first)
+    if shape is None:
+        return lambda text: math.nan
+    fits = re.compile(shape).fullmatch
+
+    def value(text: str) -> float:
+        match = fits(text)
+        if match is None:
+            return math.nan
+        parts = {name: int(part) for name, part in match.groupdict("0").items()}
+        try:
+            stamp = dt.datetime(**parts)  # type: ignore[arg-type]
+        except ValueError:  # no such day
+            return math.nan
+        seconds = stamp.hour * 3600 + stamp.minute * 60 + stamp.second
+        if not _NEAR_YEARS[0] <= stamp.year <= _NEAR_YEARS[1]:
+            return math.nan
+        whole = (stamp.toordinal() - _FIRST_DAY) * 86_400 + seconds
+        return float(whole * 1_000_000) / 86_400e6
+
+    return value
+
+
+def _plain_shape(pattern: str) -> str | None:
+    """A regular expression for padded texts in a strptime format of digits alone, else None."""
+    codes = re.findall("%(.)", pattern)
+    if not {"Y", "m", "d"} <= set(codes) <= set(_DIGITS) or len(codes) > len(set(codes)):
+        return None
+    pieces = re.split("%(.)", pattern)
+    return "".join(_DIGITS[piece] if k % 2 else re.escape(piece) for k, piece in enumerate(pieces))
 
 
 def parse_date_cells(cells: Cells, formats: Mapping[str, Any]) -> tuple[Floats, Mask]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ _SPLIT = re.compile(
     r"[+-]?\s*(?P<prefix>[^0-9.,+\-]*?)\s*[+-]?"
     r"(?:[0-9][0-9.,' ]*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+)\s*(?P<suffix>[^0-9].*)?"
 )
+# Non-breaking and thin spaces, the real minus sign and the typographic apostrophe.
+_TYPOGRAPHIC = str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'")
 _LEADING_ZERO = "0[0-9]+"
 _DIGIT = re.compile("[0-9]")
 
@@ -123,6 +126,26 @@ def parse_numbers(texts: Texts, formats: Mapping[str, Any]) -> Floats:
     return out
 
 
+def number_reader(formats: Mapping[str, Any]) -> Callable[[str], float]:
+    """What gives of one text the value that `parse_numbers` gives of many."""
+    fits = re.compile(_pattern(formats)).fullmatch
+    gone = [*formats.get("prefixes", ()), *formats.get("suffixes", ())]
+    if formats:
+        gone += [" ", *([formats["thousands"]] if formats["thousands"] else [])]
+    decimal = formats.get("decimal", ".")
+
+    def value(text: str) -> float:
+        if not text.isascii():
+            text = text.translate(_TYPOGRAPHIC)
+        if fits(text) is None:
+            return math.nan
+        for affix in gone:
+            text = text.replace(affix, "")
+        return float(text if decimal == "." else text.replace(decimal, "."))
+
+    return value
+
+
 def parse_number_cells(cells: Cells, formats: Mapping[str, Any]) -> tuple[Floats, Mask]:
     """((n_rows,) values with NaN = missing, (n_rows,) True for cells that are not numbers).
 
@@ -142,8 +165,7 @@ def parse_number_cells(cells: Cells, formats: Mapping[str, Any]) -> tuple[Floats
 def _strings(texts: Texts) -> pd.Series[str]:
     strings = pd.Series(texts, dtype="str")
     if len(strings) and strings.str.contains("[\u00a0\u202f\u2009\u2212\u2019]").any():
-        # Non-breaking and thin spaces, the real minus sign and the typographic apostrophe.
-        strings = strings.str.translate(str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'"))
+        strings = strings.str.translate(_TYPOGRAPHIC)
     return strings
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from automl.data.dates import parse_date_cells, parse_dates
 from automl.data.hashing import hashed
 from automl.data.numbers import parse_number_cells, parse_numbers, wrong_texts
 from automl.data.schema import Column, Kind, ParsedTable, Schema
+from automl.data.sources._texts import TextColumn, TextTable
 from automl.errors import ConfigError, DataError, did_you_mean
 
 MISSING = -1
@@ -35,7 +36,7 @@ MODES = ("default", "lenient", "strict")
 # Words for False and True, in lower case. Only whole pairs make a column boolean.
 BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("f", "t"), ("n", "y"))
 _PAIRS = (*BOOLEAN_WORDS, ("0", "1"), ("0.0", "1.0"))
-_WORDS = {w: float(i) for pair in _PAIRS for i, w in enumerate(pair)}
+BOOLEAN_BITS = {w: float(i) for pair in _PAIRS for i, w in enumerate(pair)}
 # A cell may hold megabytes; messages and reports show its beginning.
 _SHOWN = 200
 _NAMED = 20
@@ -61,7 +62,7 @@ class Parsed:
 
 
 def parse_table(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | TextTable,
     schema: Schema,
     *,
     mode: str = "default",
@@ -77,25 +78,56 @@ def parse_table(
     first_row: number of the frame's first row in its file, for messages (1 = first data row).
     Raises DataError as said above or for a repeated column name; ConfigError for another mode.
     """
+    check_mode(mode)
+    names = [str(name) for name in frame.columns]
+    places = column_places(names, schema, lenient=mode == "lenient")
+    rest = {
+        i: frame.column(place) if isinstance(frame, TextTable) else frame.iloc[:, place]
+        for i, place in places.items()
+    }
+    return typed_columns(
+        {}, rest, schema, n_rows=len(frame), mode=mode, first_row=first_row, max_bad=max_bad
+    )
+
+
+def check_mode(mode: str) -> None:
+    """Raise ConfigError for an unknown mode."""
     if mode not in MODES:
         raise ConfigError(f"Unknown mode {mode!r}.", hint=f"Use one of {', '.join(MODES)}.")
-    places = _places(frame, schema, lenient=mode == "lenient")
-    n_rows = len(frame)
+
+
+def typed_columns(  # noqa: PLR0913 - what is known of the rows, and how to speak of them
+    ready: Mapping[int, Any],
+    rest: Mapping[int, pd.Series[Any] | TextColumn],
+    schema: Schema,
+    *,
+    n_rows: int,
+    mode: str,
+    first_row: int,
+    max_bad: int = 100,
+) -> ParsedTable:
+    """The used columns of `schema`; see `parse_table`.
+
+    ready: values by column index where they are known, and nothing is wrong with them.
+    rest: the cells of further columns; a used column that is in neither is missing.
+    """
     values: dict[int, Any] = {}
     bad: list[tuple[int, int, str]] = []  # (row, column, text), sorted by row below
     wrong_by: dict[int, tuple[int, list[tuple[int, str]]]] = {}
     for i in schema.used:
+        if i in ready:
+            values[i] = ready[i]
+            continue
         column = schema.columns[i]
-        if i not in places:
+        if i not in rest:
             values[i] = _all_missing(column.kind, n_rows)
             continue
-        series = frame.iloc[:, places[i]]
         if column.kind is Kind.NUMERIC and not column.formats:
-            numbers = plain_numbers(series)
+            numbers = plain_numbers(rest[i])
             if numbers is not None:
                 values[i] = numbers
                 continue
-        cells = read_cells(series)
+        cells = read_cells(rest[i])
         parsed = parse_cells(cells, column)
         values[i] = parsed.values
         wrong = parsed.bad
@@ -154,7 +186,9 @@ def distinct_levels(cells: Cells, source: str) -> tuple[Codes, Texts]:
         numbers = parse_numbers(texts, {})
         return codes, _replaced(texts, numbers, [level_text(n) for n in numbers])
     if source == "boolean":
-        bits = np.array([_WORDS.get(text.lower(), np.nan) for text in texts], dtype=np.float64)
+        bits = np.array(
+            [BOOLEAN_BITS.get(text.lower(), np.nan) for text in texts], dtype=np.float64
+        )
         return codes, _replaced(texts, bits, ["True" if bit else "False" for bit in bits])
     stamps = parse_dates(texts, ())
     known = ~np.isnan(stamps)
@@ -177,14 +211,14 @@ def _parse_levels(cells: Cells, column: Column) -> NDArray[np.int32]:
     by_number = column.source == "text" and cells.source == "number" and not column.hash_key
     if by_number and (found < 0).any():
         # Codes that lost their zeros on the way: the number 123 is the level '00123' or '123.0'.
-        meant = _levels_by_number(column.levels)
+        meant = levels_by_number(column.levels)
         for i in np.flatnonzero(found < 0):
             found[i] = meant.get(float(texts[i]), MISSING)
     table = np.append(np.where(found < 0, UNSEEN, found), MISSING)
     return np.asarray(table[codes], dtype=np.int32)
 
 
-def _levels_by_number(levels: Sequence[str]) -> dict[float, int]:
+def levels_by_number(levels: Sequence[str]) -> dict[float, int]:
     """Index of the only level that means each number."""
     numbers = parse_numbers(text_array(levels), {})
     found: dict[float, int] = {}
@@ -199,16 +233,18 @@ def _parse_booleans(cells: Cells, column: Column) -> tuple[Floats, Mask]:
         return np.where(bad, np.nan, cells.values), bad
     codes, texts = cells.distinct()
     own = {level.lower(): float(i) for i, level in enumerate(column.levels)}
-    words = {**_WORDS, **own}
+    words = {**BOOLEAN_BITS, **own}
     bits = [words.get(text.lower(), np.nan) for text in texts]
     table = np.array([*bits, np.nan], dtype=np.float64)
     wrong = np.append(wrong_texts(texts, table[:-1]), False)
     return table[codes], wrong[codes]
 
 
-def _places(frame: pd.DataFrame, schema: Schema, *, lenient: bool) -> dict[int, int]:
-    """Position in `frame` of each used column of `schema` that is there."""
-    names = [str(name) for name in frame.columns]
+def column_places(names: Sequence[str], schema: Schema, *, lenient: bool) -> dict[int, int]:
+    """Position in `names` of each used column of `schema` that is there.
+
+    Raises DataError for a repeated column name and, unless `lenient`, for absent columns.
+    """
     used = [(i, schema.columns[i].name) for i in schema.used]
     wanted = {name for _, name in used}
     twice = {name for name, count in Counter(names).items() if count > 1 and name in wanted}

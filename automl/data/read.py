@@ -13,6 +13,7 @@ import pandas as pd
 
 from automl import plugins
 from automl.data.sources._origin import Origin
+from automl.data.sources._texts import TextTable
 from automl.data.sources.base import MISSING_MARKERS, Piece, ReadOptions, Request, Source
 from automl.errors import ConfigError
 
@@ -20,6 +21,7 @@ __all__ = [
     "MISSING_MARKERS",
     "ReadOptions",
     "Table",
+    "TextTable",
     "give_back_memory",
     "read",
     "read_chunks",
@@ -35,7 +37,7 @@ _ANY_TEXT = "delimited"
 class Table:
     """Rows of a file.
 
-    frame: unique column names; cells as `read` and `read_chunks` describe them.
+    cells: unique column names; texts of a CSV whose types nobody asked for, else a frame.
     path: as given.  digest: SHA-256 of the file's bytes as stored.
     notes: what was found out about the file, for people: encoding, delimiter, lines skipped …
     headers: the column names as they stand in the file; "" where the file has none.
@@ -43,13 +45,18 @@ class Table:
     first_row: rows of the file before this table; 0 unless it is a later chunk.
     """
 
-    frame: pd.DataFrame
+    cells: pd.DataFrame | TextTable
     path: str
     notes: tuple[str, ...]
     headers: tuple[str, ...]
     digest: str
     text_read: bool
     first_row: int = 0
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The cells as a frame, as `read` and `read_chunks` describe them."""
+        return self.cells.frame if isinstance(self.cells, TextTable) else self.cells
 
 
 def give_back_memory() -> None:
@@ -112,12 +119,12 @@ def read_chunks(
         request = Request(options, typed=typed)
         for piece in source.iterate(origin, request, chunk_rows):
             yield _table(origin, source, piece, digest, first_row)
-            first_row += len(piece.frame)
+            first_row += len(piece.cells)
 
 
 def _table(origin: Origin, source: Source, piece: Piece, digest: str, first_row: int = 0) -> Table:
     return Table(
-        frame=piece.frame,
+        cells=piece.cells,
         path=origin.path,
         notes=piece.notes,
         headers=piece.headers,

@@ -99,7 +99,7 @@ class Schema:
 
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
     def used(self) -> tuple[int, ...]:
         """Indices of the columns that enter the model."""
         return tuple(i for i, column in enumerate(self.columns) if column.used)
@@ -142,3 +142,20 @@ class ParsedTable:
             for i, column in self.values.items()
         }
         return ParsedTable(len(rows), values)
+
+    @classmethod
+    def joined(cls, tables: Sequence[ParsedTable]) -> ParsedTable:
+        """The rows of some tables of one schema, one table behind the other.
+
+        What was wrong with cells is left out: each table says it of its own rows.
+        """
+        if len(tables) == 1:
+            return cls(tables[0].n_rows, tables[0].values)
+        values: dict[int, Any] = {}
+        for i, first in tables[0].values.items():
+            parts: list[Any] = [table.values[i] for table in tables]
+            if isinstance(first, pd.Series):
+                values[i] = pd.concat(parts, ignore_index=True)
+            else:
+                values[i] = np.concatenate(parts)
+        return cls(sum(table.n_rows for table in tables), values)

@@ -131,6 +131,21 @@ class Forest:
         """Rows that are scored at a time."""
         return int(np.clip(_BLOCK_WORDS // len(self.whole), 16, 1024))
 
+    def margin_of_few(self, places: Sequence[Places]) -> NDArray[np.float64]:
+        """What `margin_of` gives, for rows that fill no block: nothing is prepared for more."""
+        n_rows = len(places[0])
+        found = np.tile(self.whole, (n_rows, 1))
+        for table in self._tables:
+            np.bitwise_and(found, table.words[table.rows(places)], out=found)
+        np.multiply(found, self._multiplier, out=found)
+        np.right_shift(found, self._shift, out=found)
+        values = self._leaves[found.astype(np.int32) + self._first]
+        out = np.zeros((n_rows, self.n_outputs))
+        for k, (start, end) in enumerate(zip([0, *self._ends[:-1]], self._ends, strict=True)):
+            if end > start:  # one by one, from the first tree to the last; no -0.0
+                out[:, k] += np.add.accumulate(values[:, start:end], axis=1)[:, -1]
+        return out
+
     def margin_of(self, places: Sequence[Places], scratch: _Scratch) -> NDArray[np.float64]:
         """(n, k) margins of rows by their bins in each of `columns`."""
         from scipy.sparse import csr_array
@@ -330,11 +345,15 @@ class Forests:
             key: bins.places(values[:, bins.feature].astype(dtype, copy=False), below=below)
             for key, bins in self._bins.items()
         }
-        scratch = _Scratch(self._forests)
+        scratch: _Scratch | None = None
         margins = []
         for i, forest in enumerate(self._forests):
             keys = [column.key for column in forest.columns]
             own = [self._bins[key].own[i].take(places[key], mode="clip") for key in keys]
+            if keys and len(values) < forest.block_rows:
+                margins.append(forest.margin_of_few(own))
+                continue
+            scratch = scratch or _Scratch(self._forests)
             margins.append(forest.margin_of(own, scratch))
         return margins
 
@@ -383,11 +402,15 @@ class FastMargin:
         """The tables for `values`; None: `walk` is right for them."""
         if not self.wanted(len(values)):
             return None
+        self.prepare(values, walk)
+        return self._forest
+
+    def prepare(self, values: FloatArray, walk: Walk) -> None:
+        """Make the tables now, for any number of rows to come; (n, p) values like theirs."""
         with self._lock:
             if not self._made:
                 self._forest = self._proved(self._make(), values[:_PROBED_ROWS], walk)
                 self._made = True
-        return self._forest
 
     @cached_property
     def _alone(self) -> Forests:

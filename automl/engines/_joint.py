@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,21 +22,58 @@ class _Tabled(Protocol):
         """The cells of `matrix` and the tables; None where `margin` is quicker."""
         ...
 
+    def prepare(self, matrix: Matrix) -> None:
+        """Make the tables now, where they are quicker; `matrix`: rows like those to come."""
+        ...
+
+
+@runtime_checkable
+class _Pooled(Protocol):
+    """A booster whose library takes a form of its own, whose making takes long for few rows."""
+
+    def pool_kind(self) -> object:
+        """Boosters of one kind make equal pools of a matrix."""
+        ...
+
+    def pool(self, matrix: Matrix) -> Any:
+        """`matrix` as the library takes it."""
+        ...
+
+    def pool_margin(self, pool: Any) -> NDArray[np.float64]:
+        """(n, k) raw scores of the rows in `pool`."""
+        ...
+
 
 class Joint:
     """Boosters that take the same features."""
 
     def __init__(self, boosters: Sequence[Booster]) -> None:
         self._boosters = tuple(boosters)
+        # A look at what a booster has takes as long as a row through a small one.
+        self._tabled = [each if isinstance(each, _Tabled) else None for each in boosters]
+        self._pooled = [each if isinstance(each, _Pooled) else None for each in boosters]
         self._shared: dict[tuple[int, ...], Forests] = {}
         self._calls = count()
+
+    def prepare(self, matrix: Matrix) -> None:
+        """Make now what many rows are scored with, and few rows then, too."""
+        for booster in self._tabled:
+            if booster is not None:
+                booster.prepare(matrix)
 
     def margins(self, matrix: Matrix) -> list[NDArray[np.float64]]:
         """(n, k) margin of each booster, to the bit as it gives it alone."""
         together: dict[tuple[object, ...], dict[int, tuple[FloatArray, Forest]]] = {}
         margins: dict[int, NDArray[np.float64]] = {}
+        pools: dict[object, Any] = {}
         for i, found in self._tables(matrix).items():
-            if found is None:
+            pooled = self._pooled[i]
+            if pooled is not None:
+                kind = pooled.pool_kind()
+                if kind not in pools:
+                    pools[kind] = pooled.pool(matrix)
+                margins[i] = pooled.pool_margin(pools[kind])
+            elif found is None:
                 margins[i] = self._boosters[i].margin(matrix)
             else:
                 values, forest = found
@@ -56,8 +93,8 @@ class Joint:
         order = list(range(len(self._boosters)))
         found: dict[int, tuple[FloatArray, Forest] | None] = {}
         for i in order[:: -1 if next(self._calls) % 2 else 1]:
-            booster = self._boosters[i]
-            found[i] = booster.tables(matrix) if isinstance(booster, _Tabled) else None
+            booster = self._tabled[i]
+            found[i] = None if booster is None else booster.tables(matrix)
         return {i: found[i] for i in order}
 
     def _forests(self, forests: dict[int, Forest]) -> Forests:

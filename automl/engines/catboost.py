@@ -105,18 +105,22 @@ class CatBoostBooster:
 
     def margin(self, matrix: Matrix, n_trees: int | None = None) -> NDArray[np.float64]:
         """(n, k) raw scores from the first `n_trees` rounds (default all)."""
+        return self.pool_margin(self.pool(matrix), n_trees)
+
+    def pool_margin(self, pool: Any, n_trees: int | None = None) -> NDArray[np.float64]:
+        """(n, k) raw scores of the rows in `pool`."""
         margin = self._model.predict(
-            self._pool(matrix),
+            pool,
             prediction_type="RawFormulaVal",
             ntree_end=self.n_trees if n_trees is None else min(n_trees, self.n_trees),
             thread_count=self.threads,
         )
-        return np.asarray(margin, dtype=np.float64).reshape(matrix.n_rows, -1)
+        return np.asarray(margin, dtype=np.float64).reshape(pool.num_row(), -1)
 
     def contributions(self, matrix: Matrix) -> NDArray[np.float64]:
         """(n, k, p + 1) SHAP values (TreeSHAP, Lundberg et al. 2018), base value last."""
         values = self._model.get_feature_importance(
-            self._pool(matrix), type="ShapValues", thread_count=self.threads
+            self.pool(matrix), type="ShapValues", thread_count=self.threads
         )
         shape = (matrix.n_rows, -1, matrix.n_features + 1)
         return np.asarray(values, dtype=np.float64).reshape(shape)
@@ -130,7 +134,12 @@ class CatBoostBooster:
         _strip(model)
         model.save_model(str(path), format="cbm")
 
-    def _pool(self, matrix: Matrix) -> Any:
+    def pool_kind(self) -> object:
+        """Boosters of one kind make equal pools of a matrix."""
+        return self.engine, self._native, self.threads
+
+    def pool(self, matrix: Matrix) -> Any:
+        """The rows as CatBoost takes them."""
         return _pool(matrix, self._native, thread_count=self.threads)
 
 

@@ -142,6 +142,10 @@ class LightGBMBooster:
         forest = self._fast.forest(matrix.values, lambda values: self._walk(values, self.n_trees))
         return None if forest is None else (matrix.values, forest)
 
+    def prepare(self, matrix: Matrix) -> None:
+        """Make the tables now, where they are quicker; `matrix`: rows like those to come."""
+        self._fast.prepare(matrix.values, lambda values: self._walk(values, self.n_trees))
+
     def _forest(self) -> Forest | None:
         text = self._text
         if text is None:

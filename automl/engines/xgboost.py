@@ -161,6 +161,11 @@ class XGBoostBooster:
         forest = self._fast.forest(values, lambda rows: self._walk(rows, self.n_trees))
         return None if forest is None else (values, forest)
 
+    def prepare(self, matrix: Matrix) -> None:
+        """Make the tables now, where they are quicker; `matrix`: rows like those to come."""
+        values = self._known_levels(matrix)
+        self._fast.prepare(values, lambda rows: self._walk(rows, self.n_trees))
+
     def _forest(self) -> Forest | None:
         return xgboost_forest(bytes(self._model.save_raw("json")))
 

@@ -33,6 +33,26 @@ def cell_frame(cells: ParsedTable, schema: Schema) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(cells.n_rows))
 
 
+def drawn_cells(schema: Schema, n_rows: int, seed: int = 0) -> ParsedTable:
+    """Typed cells drawn from the ranges and levels of the training table, some missing."""
+    rng = np.random.default_rng(seed)
+    return ParsedTable(n_rows, {i: _drawn(schema.columns[i], n_rows, rng) for i in schema.used})
+
+
+def _drawn(column: Column, n: int, rng: np.random.Generator) -> Any:
+    gone = rng.random(n) < 0.05  # noqa: PLR2004 - few enough
+    if column.kind is Kind.CATEGORICAL:  # from unseen (-2) and missing (-1) on
+        return rng.integers(-2, len(column.levels), n).astype(np.int32)
+    if column.kind is Kind.TEXT:
+        return pd.Series(np.where(gone, np.nan, np.array("some words", dtype=object)), dtype="str")
+    if column.kind is Kind.BOOLEAN:
+        return np.where(gone, np.nan, rng.integers(0, 2, n))
+    bins = np.array(column.bins or (0.0, 1.0))
+    places = rng.uniform(0, len(bins) - 1, n)
+    drawn = np.where(rng.random(n) < 0.5, np.rint(places), places)  # noqa: PLR2004 - half are bins
+    return np.where(gone, np.nan, np.interp(drawn, np.arange(len(bins)), bins))
+
+
 def _series(column: Column, values: Any) -> pd.Series[Any]:
     if column.kind is Kind.TEXT:
         return pd.Series(values).reset_index(drop=True)

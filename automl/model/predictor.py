@@ -21,12 +21,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from automl.data.parse import parse_table
+from automl.data.read import TextTable
+from automl.data.records import RecordReader, check_records
 from automl.data.schema import ParsedTable, Schema
 from automl.engines._joint import Joint
 from automl.engines.base import Booster
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix, origin_weights
-from automl.model.cells import cell_numbers
+from automl.model.cells import cell_numbers, drawn_cells
 from automl.model.explain import Explanation
 from automl.model.intervals import Conformal, absent, refuse_other_task
 from automl.model.link import Link
@@ -38,13 +40,15 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Mode = Literal["default", "lenient", "strict"]
-Rows: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]] | ParsedTable
+Rows: TypeAlias = pd.DataFrame | TextTable | Sequence[Mapping[str, Any]] | ParsedTable
 
 # Rows that are scored at a time: bounds the memory that recipes and libraries need on top of
 # the matrix, and costs nothing measurable at this size.
 _CHUNK = 65_536
 # Rows that are worth a thread of their own.
 _LEAST_BLOCK = 8192
+# Rows made up to see whether tables give the boosters' numbers.
+_DRAWN_ROWS = 256
 # Numbers in one block of contributions (256 MB of float64).
 _BLOCK = 1 << 25
 
@@ -128,7 +132,7 @@ class Predictor:
         """k: columns of a margin."""
         return self.task.n_outputs(len(self.classes))
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the original columns that are needed to predict."""
         return tuple(self.schema.columns[i].name for i in self.schema.used)
@@ -140,7 +144,30 @@ class Predictor:
         """
         if isinstance(frame, ParsedTable):
             return frame
-        return parse_table(as_frame(frame), self.schema, mode=mode, first_row=first_row)
+        if isinstance(frame, pd.DataFrame | TextTable):
+            table = frame if isinstance(frame, TextTable) else as_frame(frame)
+            return parse_table(table, self.schema, mode=mode, first_row=first_row)
+        return self.parse_records(frame, mode, first_row)
+
+    def parse_records(
+        self, records: Sequence[Mapping[str, Any]], mode: Mode = "default", first_row: int = 1
+    ) -> ParsedTable:
+        """What `parse` makes of a frame of `records`, without making one: quick for few rows.
+
+        `ParsedTable.joined` puts the rows of several requests into one table.
+        """
+        _refuse_no_table(records)
+        return self._reader.records(records, mode=mode, first_row=first_row)
+
+    def parse_columns(
+        self, columns: Mapping[str, Sequence[Any]], mode: Mode = "default", first_row: int = 1
+    ) -> ParsedTable:
+        """As `parse_records`, of lists of cells by column name, all of one length."""
+        return self._reader.columns(columns, mode=mode, first_row=first_row)
+
+    @cached_property
+    def _reader(self) -> RecordReader:
+        return RecordReader(self.schema)
 
     def matrix(self, frame: Rows) -> Matrix:
         """The plain features, before the recipe of any booster; float64."""
@@ -169,6 +196,17 @@ class Predictor:
             for rows in blocks:
                 score(rows)
         return margin
+
+    def warm_up(self) -> None:
+        """Set up now what scoring sets up with its first rows, and what pays for many only.
+
+        For a service: from then on small batches are scored the quick way of large tables, to
+        the same bits. It takes some CPU seconds and, for large models, some 100 MB.
+        """
+        matrix = self.preprocessor.transform(drawn_cells(self.schema, _DRAWN_ROWS))
+        for recipe, joint, _ in self._by_recipe:
+            joint.prepare(matrix if recipe is None else recipe.transform(matrix))
+        self._blend(matrix)
 
     def _blend(self, matrix: Matrix) -> Floats:
         sums = [np.zeros((matrix.n_rows, self.n_outputs)) for _ in self.members]
@@ -333,25 +371,26 @@ class Predictor:
             yield int(feature), int(column), float(weights[feature, column])
 
 
-def as_frame(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def as_frame(rows: pd.DataFrame | TextTable | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """`rows` as a DataFrame with column names of type str; DataError if they are no table."""
+    if isinstance(rows, TextTable):
+        return rows.frame
     if isinstance(rows, pd.DataFrame):
         frame = rows
-    elif isinstance(rows, Sequence) and not isinstance(rows, (str, bytes)):
-        for i, row in enumerate(rows, 1):
-            if not isinstance(row, Mapping):
-                raise DataError(
-                    f"Row {i} is a {type(row).__name__}, not a mapping of column names to cells.",
-                    hint="Give a DataFrame or a list of dicts.",
-                )
-        frame = pd.DataFrame(list(rows))
     else:
-        raise DataError(
-            f"A {type(rows).__name__} is not a table.", hint="Give a DataFrame or a list of dicts."
-        )
+        _refuse_no_table(rows)
+        check_records(rows)
+        frame = pd.DataFrame(list(rows))
     if all(isinstance(name, str) for name in frame.columns):
         return frame
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
+
+
+def _refuse_no_table(rows: object) -> None:
+    if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
+        raise DataError(
+            f"A {type(rows).__name__} is not a table.", hint="Give a DataFrame or a list of dicts."
+        )
 
 
 def _chunks(n_rows: int, size: int) -> Iterator[slice]:

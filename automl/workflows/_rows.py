@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from automl.data.contract import Change, Check, WrongCell
-from automl.data.read import ReadOptions, Table, read_chunks
+from automl.data.read import ReadOptions, Table, TextTable, read_chunks
 from automl.data.schema import ParsedTable
 from automl.errors import ConfigError, DataError
 from automl.model.bundle import load_bundle
@@ -35,6 +35,7 @@ MANY_EXPLAINED_ROWS = 500
 # Cells of the wrong type that are named one by one.
 SHOWN_CELLS = 5
 _LISTED = 8
+_CELL_BYTES = 10  # of text, about
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,14 @@ class Chunk:
     first_row: number of the first one; 1 = the first row of data.
     """
 
-    frame: pd.DataFrame
+    cells: pd.DataFrame | TextTable
     parsed: ParsedTable
     first_row: int
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The cells as read."""
+        return self.cells.frame if isinstance(self.cells, TextTable) else self.cells
 
 
 @dataclass
@@ -196,17 +202,19 @@ def worked_chunks(  # noqa: PLR0913 - what `chunks_of` takes, and the work
     """
 
     def task(table: Table) -> tuple[Chunk, T]:
-        chunk = _typed(predictor, table.frame, table.first_row, mode)
+        chunk = _typed(predictor, table.cells, table.first_row, mode)
         return chunk, work(chunk)
 
     def told(table: Table, future: Future[tuple[Chunk, T]]) -> T:
-        with _counting_refused(predictor, table.frame, table.first_row, tally):
+        with _counting_refused(predictor, table.cells, table.first_row, tally):
             chunk, made = future.result()
         _count(tally, chunk, mode)
         return made
 
     waiting: deque[tuple[Table, Future[tuple[Chunk, T]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
+        large = threads > 1 and _is_large(predictor, data)
+        warming = pool.submit(predictor.warm_up) if large else None  # as the first rows are read
         try:
             for table in _tables(predictor, data, read=read, chunk_rows=chunk_rows, tally=tally):
                 waiting.append((table, pool.submit(task, table)))
@@ -216,9 +224,18 @@ def worked_chunks(  # noqa: PLR0913 - what `chunks_of` takes, and the work
                     yield told(*waiting.popleft())
             while waiting:
                 yield told(*waiting.popleft())
+            if warming is not None:
+                warming.result()
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _is_large(predictor: Predictor, data: Path | str) -> bool:
+    """Whether `data` is a file of so many rows that each booster will make its tables."""
+    n_bytes = MANY_ROWS * _CELL_BYTES * len(predictor.schema.columns)
+    path = Path(data)
+    return path.is_file() and path.suffix.lower() == ".csv" and path.stat().st_size > 2 * n_bytes
 
 
 def picked_rows(
@@ -237,7 +254,7 @@ def picked_rows(
     found: dict[int, Chunk] = {}
     n_rows = 0
     for table in _tables(predictor, data, read=read, chunk_rows=CHUNK_ROWS, tally=tally):
-        n_rows = table.first_row + len(table.frame)
+        n_rows = table.first_row + len(table.cells)
         for row in rows:
             if row in found or not table.first_row < row <= n_rows:
                 continue
@@ -276,27 +293,27 @@ def _tables(
     for table in read_chunks(data, options=options, chunk_rows=chunk_rows):
         if table.first_row == 0:
             tally.notes, tally.digest = table.notes, table.digest
-            tally.check.see_columns(list(table.frame.columns))
+            tally.check.see_columns(list(table.cells.columns))
             _refuse_repeated(predictor, table.headers)
         yield table
 
 
 @contextmanager
 def _counting_refused(
-    predictor: Predictor, frame: pd.DataFrame, first_row: int, tally: Tally
+    predictor: Predictor, cells: pd.DataFrame | TextTable, first_row: int, tally: Tally
 ) -> Iterator[None]:
     """Count what is in rows that are refused, for the report."""
     try:
         yield
     except DataError:
-        chunk = _typed(predictor, frame, first_row, "lenient")
-        tally.check.add(chunk.frame, chunk.parsed, chunk.first_row)
+        chunk = _typed(predictor, cells, first_row, "lenient")
+        tally.check.add(chunk.cells, chunk.parsed, chunk.first_row)
         raise
 
 
 def _count(tally: Tally, chunk: Chunk, mode: Mode) -> None:
     """Count a chunk; DataError in strict mode if its numbers probably mean other ones."""
-    tally.check.add(chunk.frame, chunk.parsed, chunk.first_row)
+    tally.check.add(chunk.cells, chunk.parsed, chunk.first_row)
     if mode == "strict" and tally.check.misread:
         raise DataError(
             f"{tally.check.misread[0].text}.",
@@ -322,9 +339,11 @@ def _refuse_repeated(predictor: Predictor, headers: Sequence[str]) -> None:
             )
 
 
-def _typed(predictor: Predictor, frame: pd.DataFrame, first_row: int, mode: Mode) -> Chunk:
+def _typed(
+    predictor: Predictor, cells: pd.DataFrame | TextTable, first_row: int, mode: Mode
+) -> Chunk:
     first_row += 1  # people count the first row of data as row 1
-    return Chunk(frame, predictor.parse(frame, mode, first_row), first_row)
+    return Chunk(cells, predictor.parse(cells, mode, first_row), first_row)
 
 
 def _like_training(predictor: Predictor, read: ReadOptions) -> ReadOptions:

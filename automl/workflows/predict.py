@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from automl.data.read import ReadOptions
+from automl.data.read import ReadOptions, TextTable
 from automl.data.schema import ParsedTable
 from automl.data.write import format_of, writing
 from automl.errors import ConfigError, DataError, did_you_mean
@@ -119,9 +119,9 @@ def predict_file(
 
     def score(chunk: Chunk) -> pd.DataFrame:
         if options.explain:  # chunk by chunk: the libraries themselves share it between threads
-            many = len(chunk.frame) >= MANY_EXPLAINED_ROWS
+            many = chunk.parsed.n_rows >= MANY_EXPLAINED_ROWS
             set_threads(predictor, options.threads, many_rows=many)
-        return _scored(predictor, chunk.frame, chunk.parsed, options)
+        return _scored(predictor, chunk.cells, chunk.parsed, options)
 
     tables = worked_chunks(
         predictor,
@@ -248,7 +248,10 @@ def _n_reasons(predictor: Predictor, options: PredictOptions) -> int:
 
 
 def _scored(
-    predictor: Predictor, frame: pd.DataFrame, parsed: ParsedTable, options: PredictOptions
+    predictor: Predictor,
+    frame: pd.DataFrame | TextTable,
+    parsed: ParsedTable,
+    options: PredictOptions,
 ) -> pd.DataFrame:
     names = kept_names(predictor, list(frame.columns), options)
     scored: dict[str, Any] = {

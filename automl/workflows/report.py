@@ -141,7 +141,7 @@ def _on_rows(
 
     def see(chunk: Chunk) -> None:
         # As they are read, no cell of a column that is hashed may come to the page.
-        chunk = replace(chunk, frame=hidden(chunk.frame, predictor.schema, chunk.parsed))
+        chunk = replace(chunk, cells=hidden(chunk.frame, predictor.schema, chunk.parsed))
         sample.see(chunk)
         ends.see(chunk)
         audited.see(chunk.frame)

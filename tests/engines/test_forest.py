@@ -11,6 +11,7 @@ from automl.engines._forest import FastMargin, Forest, pays
 from automl.engines._joint import Joint
 from automl.engines._splits import Tree, Trees
 from automl.engines.base import Booster, FitSetup
+from automl.engines.catboost import _pool as pool
 from automl.features.matrix import Feature, Matrix
 from automl.task import Objective, Task
 
@@ -65,6 +66,8 @@ def test_tables_repeat_the_walk_to_the_bit(engine, shape, task, monkeypatch):
     assert isinstance(forest, Forest)
     values = booster._known_levels(new) if engine == "xgboost" else new.values
     assert np.array_equal(forest.margin(values), walked)
+    for few in (1, 2, 15):  # no block is filled
+        assert np.array_equal(forest.margin(values[:few]), walked[:few])
 
 
 def test_many_rows_take_the_tables_and_few_rows_give_the_same_numbers(monkeypatch):
@@ -76,6 +79,18 @@ def test_many_rows_take_the_tables_and_few_rows_give_the_same_numbers(monkeypatc
     assert booster._fast._forest is not None
     assert np.array_equal(many[:100], few)
     assert np.array_equal(booster.margin(table(1).take(slice(0, 100))), few)
+
+
+@pytest.mark.parametrize("engine", list(SHAPES))
+def test_tables_that_are_prepared_serve_single_rows(engine, monkeypatch):
+    monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
+    booster = train(engine, Task.MULTICLASS, SHAPES[engine][1])
+    rows = [table(1).take(slice(i, i + 1)) for i in range(20)]
+    walked = [booster.margin(row) for row in rows]
+    Joint([booster]).prepare(table(2).take(slice(0, 50)))
+    assert booster._fast._forest is not None
+    monkeypatch.setattr(booster, "_walk", None)
+    assert all(map(np.array_equal, [booster.margin(row) for row in rows], walked))
 
 
 def test_a_forest_that_does_not_repeat_the_library_is_not_used():
@@ -153,6 +168,18 @@ def test_boosters_together_give_what_each_gives_alone(monkeypatch):
         assert all(map(np.array_equal, together, alone))
     assert [len(key) for key in joint._shared] == [3, 2]
     assert all(map(np.array_equal, joint.margins(new.take(slice(0, 5))), [m[:5] for m in alone]))
+
+
+def test_catboost_boosters_share_one_pool_of_a_matrix(monkeypatch):
+    boosters = [train("catboost", Task.BINARY, {"depth": depth}) for depth in (2, 3, 4)]
+    new = table(1).take(slice(0, 9))
+    alone = [booster.margin(new) for booster in boosters]
+    made = []
+    monkeypatch.setattr(
+        "automl.engines.catboost._pool", lambda *a, **k: made.append(pool(*a, **k)) or made[-1]
+    )
+    assert all(map(np.array_equal, Joint(boosters).margins(new), alone))
+    assert len(made) == 1
 
 
 def test_what_sums_begin_with_comes_first():

@@ -27,6 +27,21 @@ def scored(bundle: Path, data: Path, options: PredictOptions | None = None) -> s
 
 
 @pytest.mark.parametrize("task", Task)
+def test_a_warm_predictor_gives_the_same_bits(
+    bundles: Bundles, new_people: NewPeople, monkeypatch: pytest.MonkeyPatch, task: Task
+) -> None:
+    monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
+    cold, warm = load_bundle(bundles[task]), load_bundle(bundles[task])
+    warm.warm_up()
+    forests = [fold.booster._fast._forest for m in warm.members for fold in m.boosters]  # type: ignore[attr-defined]
+    assert all(forests)
+    rows = pd.read_csv(new_people(task)).to_dict("records")
+    for batch in ([row] for row in rows[:5]):
+        assert np.array_equal(warm.margin(batch), cold.margin(batch))  # type: ignore[arg-type]
+    assert np.array_equal(warm.margin(rows), cold.margin(rows))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("task", Task)
 def test_columns_and_values_are_those_of_the_predictor(
     bundles: Bundles, new_people: NewPeople, tmp_path: Path, task: Task
 ) -> None:

@@ -20,7 +20,7 @@ _DECIMAL_COMMA = r"^(-?(?:0|[1-9][0-9]*)?),([0-9]+(?:[eE][+-]?[0-9]+)?)$"
 _COMMA_CELL = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+|[+-]?\d*,\d+")
 # Integers up to here are exact in float64, which is what a column with missing cells needs.
 EXACT_INTEGERS = 2**53
-_PROBE_ROWS = 2000
+PROBE_ROWS = 2000
 _PANDAS_TYPES = {pa.large_string(): pd.StringDtype("pyarrow", na_value=np.nan)}
 
 
@@ -42,7 +42,7 @@ def with_decimal_point(column: Any) -> Any:
 
 def has_decimal_commas(column: Any) -> bool:
     """Whether the first cells that are present are all numbers with a decimal comma or none."""
-    cells = [cell for cell in column.slice(0, _PROBE_ROWS).to_pylist() if cell is not None]
+    cells = [cell for cell in column.slice(0, PROBE_ROWS).to_pylist() if cell is not None]
     numbers = [cell for cell in cells if _COMMA_CELL.fullmatch(cell)]
     plain = re.compile(r"[+-]?\d+")
     return bool(numbers) and all(
@@ -56,7 +56,7 @@ def to_numbers(column: Any) -> Any | None:
     None if a present cell is not a plain number or none is present, for numbers beyond float64's
     range, for integers beyond int64, and for integers beyond 2**53 beside missing cells.
     """
-    probe = column.slice(0, _PROBE_ROWS)
+    probe = column.slice(0, PROBE_ROWS)
     if not _all(pc.match_substring_regex(probe, _NUMBER)):
         return None
     if column.null_count == len(column) or not _all(pc.match_substring_regex(column, _NUMBER)):

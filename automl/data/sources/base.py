@@ -9,6 +9,7 @@ from typing import Protocol
 import pandas as pd
 
 from automl.data.sources._origin import Origin
+from automl.data.sources._texts import TextTable
 
 # Cells that mean "missing" in every source, unless `keep_na` is given.
 MISSING_MARKERS = (
@@ -73,11 +74,12 @@ class Request:
 class Piece:
     """Some rows of a source, in file order, with unique column names.
 
+    cells: columns of texts that nobody has asked for types of, else a frame.
     headers: the column names as they stand in the file.
     notes: what was found out about the file, for people.
     """
 
-    frame: pd.DataFrame
+    cells: pd.DataFrame | TextTable
     headers: tuple[str, ...]
     notes: tuple[str, ...] = ()
 

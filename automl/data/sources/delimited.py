@@ -18,6 +18,7 @@ from automl.data.sources._dialect import DELIMITERS, Dialect, any_field_size, fi
 from automl.data.sources._names import unique_names
 from automl.data.sources._origin import Origin
 from automl.data.sources._text import Text, read_text
+from automl.data.sources._texts import TextColumn, TextTable
 from automl.data.sources.base import Piece, Request
 from automl.errors import ConfigError, DataError
 
@@ -51,20 +52,21 @@ class Delimited:
 
     def iterate(self, origin: Origin, request: Request, chunk_rows: int) -> Iterator[Piece]:
         layout = _Layout.of(origin, request)
-        n_rows = 0
+        n_rows, n_given = 0, 0
         pending: list[Any] = []
         for batch in layout.check_escapes(_batches(layout)):
             n_rows += batch.num_rows
             pending.append(batch)
             while sum(part.num_rows for part in pending) > chunk_rows + layout.n_spare:
                 table = pa.Table.from_batches(pending)
-                yield layout.piece(table.slice(0, chunk_rows))
+                yield layout.piece(table.slice(0, chunk_rows), first=n_given == 0)
+                n_given += chunk_rows
                 pending = table.slice(chunk_rows).to_batches()
         layout.check_rows(n_rows)
         last = layout.without_spare(pa.Table.from_batches(pending))
         layout.check_rows(last.num_rows)
         layout.check_end(last)
-        yield layout.piece(last)
+        yield layout.piece(last, first=n_given == 0)
 
 
 SOURCE = Delimited()
@@ -270,40 +272,61 @@ class _Layout:
                         )
                 yield batch
 
-    def piece(self, table: Any) -> Piece:
-        """The columns of an Arrow table of strings, cleaned and typed as asked for."""
+    def piece(self, table: Any, *, first: bool = True) -> Piece:
+        """The columns of an Arrow table of strings, cleaned and typed as asked for.
+
+        first: these are the first rows of the file, which the notes are made from.
+        """
+        n_rows = table.num_rows
         columns = table.columns
         del table
         if self.dialect.width > self.dialect.n_columns and columns.pop().null_count < len(
             columns[0]
         ):
             self.raise_ragged()
+        if not self.request.typed:
+            return self._texts(columns, n_rows, first=first)
         data: dict[str, text_cells.Cells] = {}
         commas: list[str] = []
         columns.reverse()
         for name in self.names:  # each Arrow column is freed as soon as it is converted
             column = self._column(columns.pop(), name)
-            is_text = pa.types.is_string(column.type)
-            if is_text and self.dialect.delimiter != "," and text_cells.has_decimal_commas(column):
+            if pa.types.is_string(column.type) and self._has_commas(column):
                 commas.append(name)
             data[name] = text_cells.to_array(column)
-        notes = self.notes
-        if commas:
-            shown = ", ".join(map(repr, commas[:5])) + ", …" * (len(commas) > 5)
-            notes = (*notes, f"decimal comma in {shown}")
-        return Piece(pd.DataFrame(data, copy=False), self.headers, notes)
+        return Piece(pd.DataFrame(data, copy=False), self.headers, self._noted(commas))
+
+    def _texts(self, columns: list[Any], n_rows: int, *, first: bool) -> Piece:
+        texts = {
+            name: TextColumn(column, self._clean)
+            for name, column in zip(self.names, columns, strict=True)
+        }
+        probed = texts.items() if first else ()
+        commas = [
+            name for name, text in probed if self._has_commas(text.head(text_cells.PROBE_ROWS))
+        ]
+        return Piece(TextTable(texts, n_rows), self.headers, self._noted(commas))
+
+    def _has_commas(self, column: Any) -> bool:
+        return self.dialect.delimiter != "," and text_cells.has_decimal_commas(column)
+
+    def _noted(self, commas: list[str]) -> tuple[str, ...]:
+        if not commas:
+            return self.notes
+        shown = ", ".join(map(repr, commas[:5])) + ", …" * (len(commas) > 5)
+        return (*self.notes, f"decimal comma in {shown}")
 
     def _column(self, column: Any, name: str) -> Any:
-        options = self.request.options
-        column = text_cells.clean(column, options.markers)
         if name in self.request.text:
-            return column
-        if options.decimal == ",":
-            column = text_cells.with_decimal_point(column)
-        if not self.request.typed:
-            return column
+            return text_cells.clean(column, self.request.options.markers)
+        column = self._clean(column)
         numbers = text_cells.to_numbers(column)
         return column if numbers is None else numbers
+
+    def _clean(self, column: Any) -> Any:
+        options = self.request.options
+        column = text_cells.clean(column, options.markers)
+        return text_cells.with_decimal_point(column) if options.decimal == "," else column
 
 
 def _agree(cell: str | None, field: str, markers: frozenset[str]) -> bool:

@@ -83,7 +83,7 @@ def _text(origin: Origin, request: Request) -> Text:
 
 def _piece(table: Any, text: Text, request: Request) -> Piece:
     piece = to_piece(table, request.options, text.origin.name)
-    return Piece(piece.frame, piece.headers, (*text.notes, *piece.notes))
+    return Piece(piece.cells, piece.headers, (*text.notes, *piece.notes))
 
 
 def _blocks(text: Text, n_lines: int = _BLOCK_LINES) -> Iterator[tuple[list[int], list[bytes]]]:
