@@ -104,6 +104,7 @@ def load_model(name: str, place: Path, require_digest: str | None = None) -> Mod
 def _try_out(model: Model) -> None:
     """Score and explain a few rows: what is set up on first use, before two threads race."""
     predictor = model.predictor
+    predictor.warm_up()
     rows = made_up_rows(predictor.schema).iloc[:1]
     parsed = predictor.parse(rows, "lenient")
     part = Rows(1, [[None] for _ in predictor.schema.used], [], parsed=parsed)

@@ -21,6 +21,7 @@ from service import Live, living
 from automl.errors import ConfigError
 from automl.model.bundle import install_bundle
 from automl.serve.models import named_places
+from automl.serve.server import ServeOptions, serve
 
 
 class Load(threading.Thread):
@@ -189,3 +190,15 @@ def test_names() -> None:
         "model": Path("a/model"),
         "new": Path("b/model"),
     }
+
+
+def test_without_uvicorn_the_extra_is_named(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ConfigError, match="needs uvicorn") as error:
+        serve([str(stored)])
+    assert error.value.hint == "Run `pip install 'automl[serve]'`."
+
+
+def test_a_port_that_is_taken_is_said(live: Live, stored: Path) -> None:
+    with pytest.raises(ConfigError, match="Nothing can listen"):
+        serve([str(stored)], ServeOptions(port=live.port))
