@@ -22,6 +22,7 @@ WIDTH = 340  # of the small charts, about that of a phone
 _LINE = 20
 _CELL = 22
 _MATRIX_LEFT = 150
+_FULLEST = 0.5  # of a matrix' colour: on more, numbers are hard to read
 _WRITTEN = 16  # columns up to which the cells of a matrix hold their number
 
 
@@ -203,17 +204,17 @@ def _pair(relations: Relations, a: int, b: int, x: float, y: float, size: int) -
     if a == b or math.isnan(value):
         return f'<rect class="none" x="{x}" y="{y}" width="{size - 1}" height="{size - 1}"/>'
     colour = "c1" if value < 0 else "c0"
+    filled = _FULLEST * abs(value)
     said = f"{shown(relations.names[a])}, {shown(relations.names[b])}: {value:.2f}"
     cell = (
-        f'<rect class="{colour}" fill-opacity="{abs(value):.2f}" x="{x}" y="{y}" '
+        f'<rect class="{colour}" fill-opacity="{filled:.2f}" x="{x}" y="{y}" '
         f'width="{size - 1}" height="{size - 1}">'
         f"<title>{said} ({relations.measure(a, b)})</title></rect>"
     )
     if size > _CELL and abs(value) >= 0.095:
-        strong = " ink" if abs(value) <= 0.5 else " mid" if abs(value) <= 0.75 else " on"
         number = f"{value:.1f}".replace("0.", ".")
         cell += (
-            f'<text class="tick{strong}" x="{x + size / 2 - 0.5}" y="{y + size / 2 + 4}">'
+            f'<text class="tick ink" x="{x + size / 2 - 0.5}" y="{y + size / 2 + 4}">'
             f"{number}</text>"
         )
     return cell

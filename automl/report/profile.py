@@ -57,8 +57,7 @@ svg.small .tick, svg.matrix .tick { font-size: 11px; }
 svg .end { text-anchor: end; } svg .none { fill: var(--line); opacity: .55; }
 svg.matrix { max-width: none; }
 td.left, .pairs th:nth-child(2), .pairs th:nth-child(4) { text-align: left; }
-svg .on { fill: var(--card); font-weight: 600; } svg .ink, svg .mid { fill: var(--ink); }
-@media (prefers-color-scheme: dark) { svg .mid { fill: var(--card); } }
+svg .ink { fill: var(--ink); }
 svg.points circle { stroke: none; fill-opacity: .6; }
 svg.small circle { stroke-width: 1; }
 """

@@ -95,9 +95,16 @@ def test_calibration_and_threshold(make, odd, tmp_path):
     link = Link("logit", 1.3, knots=((-1.0, -1.4), (0.0, 0.1), (0.5, 0.9)))
     predictor = make(Task.BINARY, "lightgbm", "encoded")
     threshold = float(predictor.predict_proba(odd)[7, 1])  # a row exactly on it is positive
-    predictor = replace(predictor, link=link, threshold=threshold, metric="quantile@0.9")
+    predictor = replace(predictor, link=link, threshold=threshold)
     assert worst(predictor, odd, tmp_path) <= 1e-12
-    assert program_of(predictor).value_name == "quantile_0.9"
+
+
+def test_one_quantile_has_its_name_and_several_are_refused(make):
+    predictor = make(Task.REGRESSION, "lightgbm", "plain")
+    one = replace(predictor, metric="quantile@0.9")
+    assert program_of(one).value_name == "quantile_0.9"
+    with pytest.raises(ConfigError, match="predicts 2 quantiles"):
+        program_of(replace(predictor, metric="quantile@0.1,0.9"))
 
 
 def test_a_rounded_matrix_is_rounded(make, odd, tmp_path):

@@ -102,7 +102,8 @@ def test_a_replay_ships_the_line_that_the_run_had_time_to_find(
 
 def test_other_cells_are_asked_of_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
     margin = np.array([[0.5], [-1.0]])
-    monkeypatch.setattr(shipped, "assembled", lambda *_: SimpleNamespace(margin=lambda _: margin))
+    model = SimpleNamespace(margin=lambda _: margin, point=lambda prediction: prediction)
+    monkeypatch.setattr(shipped, "assembled", lambda *_: model)
     link = Link("logit", temperature=2.0)
     found = Choice({}, Link("logit"), 0.5, margin, 0.0, [], None, shipped=link)
     finish: Any = SimpleNamespace(by_clock=False, plan=None)
