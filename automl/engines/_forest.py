@@ -91,6 +91,7 @@ class Forest:
         set_is_left: codes in the set of a split go left, all others right (else the reverse).
         """
         self.below, self.dtype, self.n_outputs = below, base.dtype, len(base)
+        self.trees, self.base, self.set_is_left = trees, base, set_is_left
         if base.any():
             trees = _with_constants(trees, base)
         masks = Masks.of(trees)
@@ -331,9 +332,33 @@ class Forests:
             for column in forest.columns:
                 columns.setdefault(column.key, {})[i] = column
         self._bins = {key: _Bins.of(found) for key, found in columns.items()}
+        self._few: Forests | None = None
+
+    def prepare(self) -> None:
+        """Make one forest of all, for few rows: what a call costs beside its rows counts there.
+
+        It has the outputs of all forests side by side. Nothing is made where it would be large,
+        and where a feature is a category to some and a number to others.
+        """
+        first = self._forests[0]
+        mixed = len({feature for feature, _ in self._bins}) < len(self._bins)
+        if len(self._forests) < 2 or mixed or self._few is not None:
+            return
+        joined = Trees.side_by_side([one.trees for one in self._forests], first.n_outputs)
+        if small(joined):
+            base = np.concatenate([one.base for one in self._forests])
+            whole = Forest(joined, base, below=first.below, set_is_left=first.set_is_left)
+            self._few = Forests([whole])
+
+    @property
+    def block_rows(self) -> int:
+        """Rows from which on no forest takes them for few."""
+        return min(forest.block_rows for forest in self._forests)
 
     def margins(self, values: FloatArray) -> list[NDArray[np.float64]]:
         """(n, k) margins of (n, p) cells, by forest."""
+        if self._few is not None and len(values) < self._few.block_rows:
+            return np.split(self._few.margins(values)[0], len(self._forests), axis=1)
         below, dtype = self._forests[0].below, self._forests[0].dtype
         places = {
             key: bins.places(values[:, bins.feature].astype(dtype, copy=False), below=below)
@@ -352,20 +377,26 @@ class Forests:
         return margins
 
 
+def small(trees: Trees) -> bool:
+    """Whether the tables are small, and what is needed to make them."""
+    most = int(trees.n_leaves.max())
+    bits = word_bits(most)
+    n_bytes = int((-(-trees.n_leaves // bits)).sum()) * bits // 8
+    # Three masks of one bit per leaf for each split, all trees having room for the largest.
+    n_mask_bytes = 3 * len(trees.n_leaves) * most**2 // 8
+    return trees.n_bins() * n_bytes <= _MAX_TABLE_BYTES and n_mask_bytes <= _MAX_MASK_BYTES
+
+
 def pays(trees: Trees, *, level_nanoseconds: float) -> bool:
     """Whether the tables are small, and quicker than walking down the trees.
 
     level_nanoseconds: what one level of the library's own walk takes on one core.
     """
-    most = int(trees.n_leaves.max())
-    bits = word_bits(most)
+    if not len(trees.feature) or not small(trees):
+        return False
+    bits = word_bits(int(trees.n_leaves.max()))
     n_words = int((-(-trees.n_leaves // bits)).sum())
     n_bytes = n_words * bits // 8
-    if not len(trees.feature) or trees.n_bins() * n_bytes > _MAX_TABLE_BYTES:
-        return False
-    # Three masks of one bit per leaf for each split, all trees having room for the largest.
-    if 3 * len(trees.n_leaves) * most**2 // 8 > _MAX_MASK_BYTES:
-        return False
     cells = len(np.unique(trees.feature)) * (_PER_CELL + _PER_BYTE * n_bytes)
     levels = float(np.log2(trees.n_leaves).sum())
     return cells + n_words * _PER_WORD < level_nanoseconds * levels

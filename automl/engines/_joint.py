@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,13 +60,15 @@ class Joint:
         for booster in self._tabled:
             if booster is not None:
                 booster.prepare(matrix)
+        for _, forests, _ in self._alike(self._tables(matrix)):
+            forests.prepare()
 
     def margins(self, matrix: Matrix) -> list[NDArray[np.float64]]:
         """(n, k) margin of each booster, to the bit as it gives it alone."""
-        together: dict[tuple[object, ...], dict[int, tuple[FloatArray, Forest]]] = {}
         margins: dict[int, NDArray[np.float64]] = {}
         pools: dict[object, Any] = {}
-        for i, found in self._tables(matrix).items():
+        tables = self._tables(matrix)
+        for i, found in tables.items():
             pooled = self._pooled[i]
             if pooled is not None:
                 kind = pooled.pool_kind()
@@ -75,14 +77,8 @@ class Joint:
                 margins[i] = pooled.pool_margin(pools[kind])
             elif found is None:
                 margins[i] = self._boosters[i].margin(matrix)
-            else:
-                values, forest = found
-                alike = (id(values), forest.below, forest.dtype)
-                together.setdefault(alike, {})[i] = values, forest
-        for members in together.values():
-            forests = self._forests({i: forest for i, (_, forest) in members.items()})
-            values, _ = next(iter(members.values()))
-            margins |= zip(members, forests.margins(values), strict=True)
+        for places, forests, values in self._alike(tables):
+            margins |= zip(places, forests.margins(values), strict=True)
         return [margins[i] for i in range(len(self._boosters))]
 
     def _tables(self, matrix: Matrix) -> dict[int, tuple[FloatArray, Forest] | None]:
@@ -96,6 +92,21 @@ class Joint:
             booster = self._tabled[i]
             found[i] = None if booster is None else booster.tables(matrix)
         return {i: found[i] for i in order}
+
+    def _alike(
+        self, tables: Mapping[int, tuple[FloatArray, Forest] | None]
+    ) -> Iterator[tuple[list[int], Forests, FloatArray]]:
+        """(places of the boosters, their tables, the cells) of those that take the same cells."""
+        together: dict[tuple[object, ...], dict[int, tuple[FloatArray, Forest]]] = {}
+        for i, found in tables.items():
+            if found is not None:
+                values, forest = found
+                alike = (id(values), forest.below, forest.dtype)
+                together.setdefault(alike, {})[i] = values, forest
+        for members in together.values():
+            forests = self._forests({i: forest for i, (_, forest) in members.items()})
+            values, _ = next(iter(members.values()))
+            yield list(members), forests, values
 
     def _forests(self, forests: dict[int, Forest]) -> Forests:
         key = tuple(forests)

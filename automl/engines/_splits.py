@@ -7,7 +7,7 @@ W = words of a tree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -89,6 +89,22 @@ class Trees:
             level_code=np.concatenate([*none, *sets.values()]),
             values=np.concatenate([tree.values for tree in trees]),
         )
+
+    @classmethod
+    def side_by_side(cls, several: Sequence[Trees], n_outputs: int) -> Trees:
+        """All trees of `several`, each of which has outputs of its own, `n_outputs` of them."""
+        shift = np.cumsum([0, *(len(trees.feature) for trees in several[:-1])])
+        joined = {
+            one.name: np.concatenate([getattr(trees, one.name) for trees in several])
+            for one in fields(cls)
+        }
+        joined["output"] = np.concatenate(
+            [trees.output + i * n_outputs for i, trees in enumerate(several)]
+        )
+        joined["level_split"] = np.concatenate(
+            [trees.level_split + first for trees, first in zip(several, shift, strict=True)]
+        )
+        return cls(**joined)
 
     @cached_property
     def tree(self) -> IntArray:

@@ -167,6 +167,24 @@ def test_tables_do_not_pay_for_one_shallow_tree_over_many_columns():
     assert pays(Trees.of([tree] * 200), level_nanoseconds=8.0)
 
 
+@pytest.mark.parametrize("task", list(OBJECTIVES))
+@pytest.mark.parametrize("engine", list(SHAPES))
+@pytest.mark.parametrize("mixed", [False, True])
+def test_few_rows_through_prepared_boosters_are_those_of_each(engine, task, mixed, monkeypatch):
+    monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
+    modes = ["codes" if mixed and i == 1 else "native" for i in range(3)]
+    shapes = zip(SHAPES[engine][:3], modes, strict=True)
+    boosters = [train(engine, task, {**shape, "cat_mode": mode}) for shape, mode in shapes]
+    new = table(1)
+    parts = [new.take(slice(i, i + n)) for i, n in ((0, 1), (1, 7), (8, 60), (68, 900))]
+    alone = [[booster.margin(part) for booster in boosters] for part in parts]
+    joint = Joint(boosters)
+    joint.prepare(table(2).take(slice(0, 50)))
+    assert [forests._few is None for forests in joint._shared.values()] == [mixed]
+    for part, margins in zip(parts, alone, strict=True):
+        assert all(map(np.array_equal, joint.margins(part), margins))
+
+
 def test_boosters_together_give_what_each_gives_alone(monkeypatch):
     """Other borders, sums, words and views of a category; two engines, one without tables."""
     monkeypatch.setattr("automl.engines._trees.pays", lambda trees, **_: True)
