@@ -19,6 +19,7 @@ from automl.engines.base import FitSetup
 from automl.errors import ConfigError
 from automl.features.preprocess import Preprocessor
 from automl.features.recipes import Fold, fit_recipe, plan_recipes
+from automl.model import contributions
 from automl.model import predictor as predictor_module
 from automl.model.bundle import MemberFiles, load_bundle, write_bundle
 from automl.model.link import Link
@@ -162,7 +163,8 @@ def test_inner_chunks_and_threads_change_nothing(blend, monkeypatch):
     loaded = load_bundle(blend.folder)
     whole, values = loaded.margin(blend.rows), loaded.explain(blend.rows).values
     loaded.threads = 2
-    monkeypatch.setattr(predictor_module, "_CHUNK", 101)
+    for module in (predictor_module, contributions):
+        monkeypatch.setattr(module, "CHUNK", 101)
     assert np.array_equal(loaded.margin(blend.rows), whole)
     assert np.array_equal(loaded.explain(blend.rows).values, values)
     with pytest.raises(ConfigError, match="threads is 0"):

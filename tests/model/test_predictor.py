@@ -8,6 +8,7 @@ import pytest
 
 from automl.errors import ConfigError, DataError
 from automl.features.matrix import Feature, Matrix
+from automl.model import contributions
 from automl.model import predictor as module
 from automl.model.predictor import FoldBooster, Predictor, as_frame
 from automl.task import Task
@@ -56,7 +57,8 @@ def test_margin_is_the_weighted_sum_of_member_means(make_predictor, people, task
 def test_chunks_give_the_same_bits(make_predictor, people, monkeypatch, size):
     predictor = make_predictor(Task.MULTICLASS)
     whole, explained = predictor.margin(people), predictor.explain(people)
-    monkeypatch.setattr(module, "_CHUNK", size)
+    for place in (module, contributions):
+        monkeypatch.setattr(place, "CHUNK", size)
     assert np.array_equal(predictor.margin(people), whole)
     assert np.array_equal(predictor.explain(people).values, explained.values)
     parts = [predictor.margin(people.iloc[i : i + size]) for i in range(0, 40, size)]
