@@ -2,23 +2,27 @@
 
 python -m benchmarks.serving BUNDLE DATA.csv [--clients 16] [--seconds 60] [--output FILE.json]
 
-Each client keeps one connection and asks again as soon as it was answered. Short phases of empty
-and scored requests take turns, so that both see the same machine; the ratio is that of their
-medians. Then one phase of `--seconds` of scored requests alone looks for errors, slow answers and
-growing memory. The clients are one process of their own, which shares the cores with the server.
+Each client keeps one connection and asks again as soon as it was answered. The empty endpoint is
+one more address of the same service: it takes the same requests, reads them and answers {}.
+Short phases of empty and of scored requests take turns, so that both see the same machine; the
+ratio is that of their medians, and GET health, which sends nothing, is given beside it. Then one
+phase of `--seconds` of scored requests alone looks for errors, slow answers and growing memory.
+The clients are one thread of this process, which shares the cores with the server.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
+import selectors
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,9 +33,12 @@ import pandas as pd
 import psutil
 
 import automl
+from automl.serve.endpoints import Service
+from automl.serve.http import Answer, Request
+from automl.serve.models import Model
 
 _ROWS = 500  # different rows that are asked for
-_PHASES = 5
+_PHASES, _PHASE_SECONDS, _WARM_SECONDS = 7, 2.0, 6.0
 _ADDRESS = re.compile(r"http://([0-9.]+):([0-9]+)")
 
 
@@ -62,75 +69,104 @@ class Phase:
         return 1000 * float(np.quantile(self.seconds, share))
 
 
-class Client(asyncio.Protocol):
-    """One connection, one request at a time."""
+class Client:
+    """One connection, one request at a time; with as little work as can be, since it shares the
+    cores with the server."""
 
-    def __init__(self, requests: Sequence[bytes], start: int, phase: Phase, until: float) -> None:
-        self._requests, self._next, self._phase, self._until = requests, start, phase, until
+    def __init__(self, address: tuple[str, int], requests: Sequence[bytes], start: int) -> None:
+        self._requests, self._next = requests, start
         self._waiting = b""
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-        self._ask()
-
-    def _ask(self) -> None:
+    def ask(self) -> None:
         self._waiting = b""
         self._asked = time.perf_counter()
-        self._transport.write(self._requests[self._next % len(self._requests)])
+        self.socket.sendall(self._requests[self._next % len(self._requests)])
         self._next += 1
 
-    def data_received(self, data: bytes) -> None:
+    def take(self, phase: Phase) -> bool:
+        """Read what came; whether the answer is whole, and counted."""
+        data = self.socket.recv(1 << 16)
+        if not data:
+            raise SystemExit("The service closed a connection.")
         self._waiting += data
-        head, mark, body = self._waiting.partition(b"\r\n\r\n")
-        if not mark:
-            return
-        length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
-        if len(body) < length:
-            return
-        now = time.perf_counter()
-        self._phase.seconds.append(now - self._asked)
-        self._phase.errors += b" 200 " not in head[:16]
-        found = re.search(rb"x-model-id: (\w+)", head)
-        if found:
-            self._phase.ids.add(found[1])
-        if now < self._until:
-            self._ask()
-        else:
-            self._transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if error is not None or self._waiting == b"":
-            self._phase.errors += 1
-        self.done.set_result(None)
+        start = self._waiting.find(b"\r\n\r\n") + 4
+        if start < 4:
+            return False
+        length, fine, model = _facts(self._waiting[:start])
+        if len(self._waiting) - start < length:
+            return False
+        phase.seconds.append(time.perf_counter() - self._asked)
+        phase.errors += not fine
+        phase.ids.add(model)
+        return True
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=1000)
+def _facts(head: bytes) -> tuple[int, bool, bytes]:
+    """Of the head of an answer: the length of its body, whether it is of 200, the model's id."""
+    length, model = _between(head, b"content-length: "), _between(head, b"x-model-id: ")
+    return int(length), head.startswith(b"HTTP/1.1 200 "), model
+
+
+def _between(head: bytes, mark: bytes) -> bytes:
+    start = head.index(mark) + len(mark)
+    return head[start : head.index(b"\r", start)]
+
+
 class Server:
-    """A service that runs."""
+    """A service that runs, with the processes that it has started."""
 
-    process: psutil.Process
-    address: tuple[str, int]
+    def __init__(self, process: psutil.Process, address: tuple[str, int]) -> None:
+        self.address = address
+        self._process = process
 
     def cpu(self) -> float:
         """CPU seconds so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        all_times = [process.cpu_times() for process in self._all()]
+        return float(sum(times.user + times.system for times in all_times))
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        return int(sum(process.memory_info().rss for process in self._all()))
+
+    def _all(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children()]
 
 
-async def load(server: Server, requests: Sequence[bytes], clients: int, seconds: float) -> Phase:
+def load(
+    server: Server,
+    requests: Sequence[bytes],
+    clients: int,
+    seconds: float,
+    each_second: Callable[[], None] = lambda: None,
+) -> Phase:
     """Let the clients ask for some seconds."""
     phase = Phase()
+    made = [Client(server.address, requests, i * 31) for i in range(clients)]
     before = server.cpu()
-    loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    made = [
-        await loop.create_connection(
-            lambda i=i: Client(requests, i * 31, phase, started + seconds), *server.address
-        )
-        for i in range(clients)
-    ]
-    await asyncio.gather(*(client.done for _, client in made))
+    until, look = started + seconds, started
+    with selectors.DefaultSelector() as selector:
+        for client in made:
+            selector.register(client.socket, selectors.EVENT_READ, client)
+            client.ask()
+        n_open = clients
+        while n_open:
+            for key, _ in selector.select():
+                client = key.data
+                if not client.take(phase):
+                    continue
+                if time.perf_counter() < until:
+                    client.ask()
+                else:
+                    selector.unregister(client.socket)
+                    client.socket.close()
+                    n_open -= 1
+            if time.perf_counter() - look > 1.0:
+                look = time.perf_counter()
+                each_second()
     phase.duration = time.perf_counter() - started
     phase.cpu = server.cpu() - before
     return phase
@@ -156,9 +192,10 @@ def row_requests(bundle: Path, data: Path) -> list[bytes]:
     return found
 
 
-def started(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], tuple[str, int]]:
+def started(bundle: Path) -> tuple[subprocess.Popen[str], tuple[str, int]]:
     """A service of the bundle in a process of its own, and where it listens."""
-    command = [sys.executable, "-m", "automl", "serve", str(bundle), "--port", "0", *options]
+    start = "import sys; from benchmarks.serving import _serve; _serve(sys.argv[1])"
+    command = [sys.executable, "-c", start, str(bundle)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
     assert process.stderr is not None
     for line in process.stderr:
@@ -168,33 +205,46 @@ def started(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], tuple[s
     raise SystemExit("The service did not start.")
 
 
-EMPTY = [b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"]
+HEALTH = [b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"]
 
 
-async def measure(
-    server: Server, requests: list[bytes], clients: int, seconds: float
-) -> dict[str, Any]:
+async def empty(service: Service, request: Request, model: Model) -> Answer:
+    """Takes what POST predict takes, and does nothing with it."""
+    await request.body()
+    return Answer(b"{}")
+
+
+def _serve(bundle: str) -> None:
+    """The service with one address more."""
+    from automl.cli.main import run
+    from automl.serve.app import POSTED
+
+    POSTED["empty"] = empty
+    sys.argv = ["automl", "serve", bundle, "--port", "0"]
+    run()
+
+
+def measure(server: Server, requests: list[bytes], clients: int, seconds: float) -> dict[str, Any]:
     """All figures of one service."""
-    await load(server, requests, clients, 3.0)
-    empty, scored = [], []
+    nothing = [request.replace(b"/predict", b"/empty", 1) for request in requests]
+    asked = {"health": HEALTH, "empty": nothing, "scored": requests}
+    phases: dict[str, list[Phase]] = {name: [] for name in asked}
+    load(server, requests, clients, _WARM_SECONDS)
     for _ in range(_PHASES):
-        empty.append(await load(server, EMPTY, clients, 2.0))
-        scored.append(await load(server, requests, clients, 2.0))
-    memory = [server.process.memory_info().rss]
-    whole = asyncio.create_task(load(server, requests, clients, seconds))
-    while not whole.done():
-        await asyncio.sleep(min(5.0, seconds / 4))
-        memory.append(server.process.memory_info().rss)
-    phase = await whole
-    single = await load(server, requests, 1, 3.0)
+        for name, found in phases.items():
+            found.append(load(server, asked[name], clients, _PHASE_SECONDS))
+    memory = [server.memory()]
+    phase = load(
+        server, requests, clients, seconds, each_second=lambda: memory.append(server.memory())
+    )
+    single = load(server, requests, 1, 3.0)
     middle = memory[len(memory) // 2]
     return {
         "clients": clients,
-        "empty_per_s": round(median(phase.rate for phase in empty)),
-        "scored_per_s": round(median(phase.rate for phase in scored)),
-        "ratio": round(_over(scored, empty), 3),
-        "empty_cpu_ms": round(median(phase.cost for phase in empty), 3),
-        "scored_cpu_ms": round(median(phase.cost for phase in scored), 3),
+        **{f"{name}_per_s": round(_rate(found)) for name, found in phases.items()},
+        **{f"{name}_cpu_ms": round(_cost(found), 3) for name, found in phases.items()},
+        "ratio": round(_rate(phases["scored"]) / _rate(phases["empty"]), 3),
+        "ratio_to_health": round(_rate(phases["scored"]) / _rate(phases["health"]), 3),
         "seconds": seconds,
         "requests": len(phase.seconds),
         "per_s": round(phase.rate),
@@ -208,8 +258,12 @@ async def measure(
     }
 
 
-def _over(scored: Sequence[Phase], empty: Sequence[Phase]) -> float:
-    return median(phase.rate for phase in scored) / median(phase.rate for phase in empty)
+def _rate(phases: Sequence[Phase]) -> float:
+    return median(phase.rate for phase in phases)
+
+
+def _cost(phases: Sequence[Phase]) -> float:
+    return median(phase.cost for phase in phases)
 
 
 @click.command()
@@ -224,7 +278,7 @@ def main(bundle: Path, data: Path, clients: int, seconds: float, output: Path | 
     process, address = started(bundle)
     server = Server(psutil.Process(process.pid), address)
     try:
-        figures = asyncio.run(measure(server, requests, clients, seconds))
+        figures = measure(server, requests, clients, seconds)
     finally:
         process.terminate()
         process.wait(60)

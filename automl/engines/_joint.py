@@ -13,6 +13,9 @@ from automl.engines._forest import Forest, Forests
 from automl.engines.base import Booster
 from automl.features.matrix import FloatArray, Matrix
 
+# Microseconds of tables for few rows: of a call, and per row of each tree; measured.
+_FEW_ROWS, _TABLES_MICROSECONDS, _LOOK_UP_MICROSECONDS = 64, 165.0, 0.007
+
 
 @runtime_checkable
 class _Tabled(Protocol):
@@ -24,6 +27,21 @@ class _Tabled(Protocol):
 
     def prepare(self, matrix: Matrix) -> None:
         """Make the tables now, where they are quicker; `matrix`: rows like those to come."""
+        ...
+
+
+@runtime_checkable
+class _Walking(Protocol):
+    """A tabled booster whose library may be quicker than tables where rows are few."""
+
+    n_trees: int
+
+    def walk_microseconds(self, n_rows: int) -> float:
+        """What its library takes."""
+        ...
+
+    def walk(self, matrix: Matrix) -> NDArray[np.float64]:
+        """(n, k) raw scores by its library."""
         ...
 
 
@@ -51,6 +69,7 @@ class Joint:
         self._boosters = tuple(boosters)
         # A look at what a booster has takes as long as a row through a small one.
         self._tabled = [each if isinstance(each, _Tabled) else None for each in boosters]
+        self._walking = [each if isinstance(each, _Walking) else None for each in boosters]
         self._pooled = [each if isinstance(each, _Pooled) else None for each in boosters]
         self._shared: dict[tuple[int, ...], Forests] = {}
         self._calls = count()
@@ -60,17 +79,20 @@ class Joint:
         for booster in self._tabled:
             if booster is not None:
                 booster.prepare(matrix)
-        for _, forests, _ in self._alike(self._tables(matrix)):
+        for _, forests, _ in self._alike(self._tables(matrix, frozenset())):
             forests.prepare()
 
     def margins(self, matrix: Matrix) -> list[NDArray[np.float64]]:
         """(n, k) margin of each booster, to the bit as it gives it alone."""
         margins: dict[int, NDArray[np.float64]] = {}
         pools: dict[object, Any] = {}
-        tables = self._tables(matrix)
+        walked = self._walked(matrix.n_rows)
+        tables = self._tables(matrix, frozenset(walked))
         for i, found in tables.items():
             pooled = self._pooled[i]
-            if pooled is not None:
+            if i in walked:
+                margins[i] = walked[i].walk(matrix)
+            elif pooled is not None:
                 kind = pooled.pool_kind()
                 if kind not in pools:
                     pools[kind] = pooled.pool(matrix)
@@ -81,7 +103,9 @@ class Joint:
             margins |= zip(places, forests.margins(values), strict=True)
         return [margins[i] for i in range(len(self._boosters))]
 
-    def _tables(self, matrix: Matrix) -> dict[int, tuple[FloatArray, Forest] | None]:
+    def _tables(
+        self, matrix: Matrix, without: frozenset[int]
+    ) -> dict[int, tuple[FloatArray, Forest] | None]:
         """The tables of each booster, in order; they are made on the first call.
 
         Every other call asks for the last one first, so that two threads make different ones.
@@ -90,8 +114,20 @@ class Joint:
         found: dict[int, tuple[FloatArray, Forest] | None] = {}
         for i in order[:: -1 if next(self._calls) % 2 else 1]:
             booster = self._tabled[i]
-            found[i] = None if booster is None else booster.tables(matrix)
+            found[i] = None if booster is None or i in without else booster.tables(matrix)
         return {i: found[i] for i in order}
+
+    def _walked(self, n_rows: int) -> dict[int, _Walking]:
+        """The boosters whose libraries are quicker for so few rows than tables for all of them."""
+        if n_rows > _FEW_ROWS:
+            return {}
+        walking: dict[int, _Walking] = {
+            i: each for i, each in enumerate(self._walking) if each is not None
+        }
+        by_walks = sum(each.walk_microseconds(n_rows) for each in walking.values())
+        n_trees = sum(each.n_trees for each in walking.values())
+        by_tables = _TABLES_MICROSECONDS + _LOOK_UP_MICROSECONDS * n_trees * n_rows
+        return walking if by_walks < by_tables else {}
 
     def _alike(
         self, tables: Mapping[int, tuple[FloatArray, Forest] | None]

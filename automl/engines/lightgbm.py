@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from automl.engines._fast_margin import FastMargin
 from automl.engines._forest import Forest
 from automl.engines._imports import import_lean
+from automl.engines._lightgbm_few import FEW_ROWS, few_margins, has_direct_call
 from automl.engines._lightgbm_text import merged, truncated
 from automl.engines._splits import Trees
 from automl.engines._training import (
@@ -44,6 +46,9 @@ _LOSSES: Final = {
     Objective.ABSOLUTE: ("regression_l1", "l1"),
     Objective.QUANTILE: ("quantile", "quantile"),
 }
+
+# Microseconds of few rows in one call: of the call, and per row of each tree; measured.
+_CALL_MICROSECONDS, _TREE_MICROSECONDS = 13.0, 0.028
 
 # Parameters that shape the bins. They are the same for every trial, so that one Dataset serves
 # all; feature_pre_filter would tie the Dataset to one min_data_in_leaf.
@@ -123,6 +128,7 @@ class LightGBMBooster:
         self.curve = np.empty(0) if curve is None else curve
         self.threads = 1
         self._fast = FastMargin(self._forest)
+        self._direct = has_direct_call(model)
 
     def margin(self, matrix: Matrix, n_trees: int | None = None) -> NDArray[np.float64]:
         """(n, k) raw scores from the first `n_trees` rounds (default all)."""
@@ -130,8 +136,20 @@ class LightGBMBooster:
             return self._walk(matrix.values, n_trees)
         return self._fast(matrix.values, lambda values: self._walk(values, self.n_trees))
 
+    def walk_microseconds(self, n_rows: int) -> float:
+        """About what the library itself takes for few rows, on one core."""
+        if n_rows > FEW_ROWS or not self._direct:
+            return inf
+        return _CALL_MICROSECONDS + _TREE_MICROSECONDS * self.n_trees * self._n_outputs * n_rows
+
+    def walk(self, matrix: Matrix) -> NDArray[np.float64]:
+        """(n, k) raw scores by the library itself, even if there are tables."""
+        return self._walk(matrix.values, self.n_trees)
+
     def _walk(self, values: FloatArray, n_trees: int) -> NDArray[np.float64]:
         """(n, k) raw scores by the library itself."""
+        if self._direct and len(values) <= FEW_ROWS and values.dtype == np.float64:
+            return few_margins(self._model, values, n_trees, self._n_outputs)
         margin = self._model.predict(
             values,
             raw_score=True,

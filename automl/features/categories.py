@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -106,19 +107,25 @@ class CategoryColumn:
     def transform(self, parsed: ParsedTable) -> list[Floats]:
         """One (n_rows,) array per feature. Raises BundleError for a level beyond the schema."""
         cells = np.asarray(parsed.values[self.column])
-        if len(cells) and (cells.max() >= len(self.codes) or cells.min() < -2):
+        try:
+            places = cells + 2
+            return [table[places] for table in self._tables]
+        except IndexError:
             raise BundleError(
                 f"Column {self.name!r} has level {int(cells.max())}, but the preprocessor knows "
                 f"{len(self.codes)} levels.",
                 hint="The bundle's schema and preprocessor do not belong together.",
-            )
-        # The last two entries serve -2 (unseen) and -1 (missing), which index from the end.
-        code = np.array([*self.codes, -1, -1], dtype=np.float64)
+            ) from None
+
+    @cached_property
+    def _tables(self) -> tuple[Floats, ...]:
+        """By part what a cell becomes: -2 (unseen), -1 (missing), then the levels."""
+        code = np.array([-1, -1, *self.codes], dtype=np.float64)
         code[code == -1] = np.nan if self.rare is None else self.rare
-        code[-1] = np.nan if self.missing is None else self.missing
-        count = np.array([*self.counts, 0, self.missing_rows], dtype=np.float64)
+        code[1] = np.nan if self.missing is None else self.missing
+        count = np.array([0, self.missing_rows, *self.counts], dtype=np.float64)
         made = {"code": code, "count": count}
-        return [made[part][cells] for part in self.parts]
+        return tuple(made[part] for part in self.parts)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -50,7 +50,8 @@ class NumberColumn:
     def transform(self, parsed: ParsedTable) -> list[Floats]:
         """One (n_rows,) array."""
         values = np.asarray(parsed.values[self.column], dtype=np.float64)
-        return [np.clip(values, -LARGEST, LARGEST)]
+        bounded = np.maximum(values, -LARGEST)  # `clip` takes ten times as long for few rows
+        return [np.minimum(bounded, LARGEST, out=bounded)]
 
     def to_json(self) -> dict[str, Any]:
         return {"column": self.column, "name": self.name, "monotone": self.monotone}

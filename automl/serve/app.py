@@ -28,7 +28,12 @@ from automl.serve.openapi import openapi
 from automl.serve.refusal import Refusal
 from automl.serve.stream import predict_stream
 
-_POSTED = {"predict": predict, "explain": explain, "curve": curve}
+# What is posted, by address.
+POSTED: dict[str, Callable[[Service, Request, Model], Awaitable[Answer]]] = {
+    "predict": predict,
+    "explain": explain,
+    "curve": curve,
+}
 _FACTS = ("schema", "card", page.FACTS)
 _ROOT = ("health", "ready", "metrics", "openapi.json", "models")
 _OPEN = ("", "health", "ready")  # without a token: they say nothing of a model
@@ -169,7 +174,7 @@ class App:
         if model is None:
             known = ", ".join(self._models.names[:20])
             raise Refusal(404, f"There is no model {str(name)[:100]!r}.", hint=f"Known: {known}.")
-        if rest in _POSTED:
+        if rest in POSTED:
             _only(method, "POST")
             return await self._posted(request, send, model, rest, headers)
         if rest in _FACTS or (name is None and rest in _ROOT):
@@ -202,7 +207,7 @@ class App:
             if rest == "predict" and TYPES.get(kind) == NDJSON:
                 await predict_stream(self._service, request, model, send, headers)
                 return None
-            return await _POSTED[rest](self._service, request, model)
+            return await POSTED[rest](self._service, request, model)
         finally:
             self._in_progress -= 1
             self._held -= held
@@ -241,7 +246,8 @@ class App:
         if rest == "ready":
             return Answer.json({"ready": self.ready}, 200 if self.ready else 503)
         if rest == "metrics":
-            text = self._metrics.text(self._models.ids, self._in_progress)
+            models = self._models
+            text = self._metrics.text(models.ids, models.processes, self._in_progress)
             return Answer(text.encode(), content_type=CONTENT_TYPE)
         if rest == "openapi.json":
             if self._document is None or self._document[0] != self._models.version:
@@ -267,7 +273,7 @@ def _taken_apart(path: str) -> tuple[str | None, str]:
 
 
 def _known(rest: str) -> bool:
-    return rest in _POSTED or rest in _FACTS or rest in _ROOT or rest == ""
+    return rest in POSTED or rest in _FACTS or rest in _ROOT or rest == ""
 
 
 def _only(method: str, allowed: str) -> None:

@@ -28,7 +28,7 @@ from automl.serve.models import Model
 from automl.serve.refusal import Refusal, Violation, broken_contract
 from automl.serve.rows import MODES, Rows
 from automl.serve.schema import date_text, shown_levels
-from automl.serve.scoring import Asked
+from automl.serve.scoring import PLAIN, Asked
 from automl.serve.tables import csv_answer, csv_rows
 
 _INLINE_BYTES = 65_536  # of a body that is taken apart without a thread of its own
@@ -52,6 +52,10 @@ async def predict(service: Service, request: Request, model: Model) -> Answer:
     asked, mode = asked_of(query, model), mode_of(query)
     as_csv = _wants_csv(request, kind)
     body = await request.body()
+    if kind == JSON and not as_csv and model.scorers is not None:
+        made = await model.scorers.answer(body, asked, mode)
+        if made is not None:
+            return Answer(made)
     rows = await _rows_of(service, body, kind, model, mode)
     if asked.explains:
         _check_explained(rows.n)
@@ -196,7 +200,7 @@ async def _rows_of(service: Service, body: bytes, kind: str, model: Model, mode:
 def asked_of(query: Mapping[str, str], model: Model) -> Asked:
     """What a query asks for. Raises Refusal (422) for what the model or nobody can give."""
     if not query:
-        return Asked()
+        return PLAIN
     refuse_unknown(query, ("interval", "sets", "reasons", "mode", "excel_safe"))
     if query.get("excel_safe", "false") not in ("true", "false"):
         raise _wrong("excel_safe", "is neither true nor false")

@@ -27,6 +27,7 @@ _HELP = {
     "automl_logged_rows_total": ("counter", "Rows written to the log of requests."),
     "automl_log_dropped_rows_total": ("counter", "Rows that the log of requests could not take."),
     "automl_model_info": ("gauge", "1 for the bundle that answers, with its id."),
+    "automl_scoring_processes": ("gauge", "Processes that can score small requests of a model."),
     "automl_requests_in_progress": ("gauge", "Requests being answered."),
     "process_resident_memory_bytes": ("gauge", "Resident memory of the process."),
     "process_cpu_seconds_total": ("counter", "CPU seconds of the process, user and system."),
@@ -84,13 +85,18 @@ class Metrics:
             known = self._histograms[name][key] = _Histogram(bounds)
         known.add(value)
 
-    def text(self, models: Mapping[str, str], in_progress: int) -> str:
-        """All of it. models: id of the bundle by name."""
+    def text(
+        self, models: Mapping[str, str], processes: Mapping[str, int], in_progress: int
+    ) -> str:
+        """All of it. models, processes: id of the bundle, and who scores with it, by name."""
         with self._process.oneshot():
             cpu = self._process.cpu_times()
             gauges: dict[str, dict[Labels, float]] = {
                 "automl_model_info": {
                     (("model", name), ("id", digest)): 1 for name, digest in models.items()
+                },
+                "automl_scoring_processes": {
+                    (("model", name),): n for name, n in processes.items()
                 },
                 "automl_requests_in_progress": {(): in_progress},
                 "process_resident_memory_bytes": {(): self._process.memory_info().rss},

@@ -23,8 +23,10 @@ from automl.model.manifest import read_manifest
 from automl.model.predictor import Predictor
 from automl.model.probe import made_up_rows
 from automl.serve.lane import Lane
+from automl.serve.limits import Limits
 from automl.serve.metrics import Metrics
 from automl.serve.rows import RowReader, Rows
+from automl.serve.scorers import ScoredModel, Scorers
 from automl.serve.scoring import Asked, answered, parsed_table
 from automl.serve.tables import reading_of
 
@@ -40,7 +42,7 @@ class Model:
 
     id: the digest of the bundle.  place: where it was asked for, which may be a link.
     card: its MODEL_CARD.md, "" without.  explained: its global explanation, None without.
-    users: requests that are being answered with it.
+    users: requests that are being answered with it.  scorers: processes that answer small ones.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Model:
     reader: RowReader
     users: int = 0
     lane: Lane | None = field(default=None, repr=False)
+    scorers: Scorers | None = field(default=None, repr=False)
     retired: bool = False
 
     @cached_property
@@ -64,14 +67,33 @@ class Model:
     def release(self) -> None:
         """One request fewer; a model that was replaced ends with its last one."""
         self.users -= 1
-        if self.retired and not self.users and self.lane is not None:
-            self.lane.close()
+        if self.retired and not self.users:
+            self._close()
 
     def retire(self) -> None:
         """Take no further request."""
         self.retired = True
-        if not self.users and self.lane is not None:
+        if not self.users:
+            self._close()
+
+    def _close(self) -> None:
+        if self.lane is not None:
             self.lane.close()
+        if self.scorers is not None:
+            self.scorers.close()
+
+
+@dataclass(frozen=True)
+class Means:
+    """What models are scored with.
+
+    pool: threads for large requests.  processes: that score the small ones of each model; 0: the
+    service does.
+    """
+
+    limits: Limits
+    pool: ThreadPoolExecutor
+    processes: int = 0
 
 
 def load_model(name: str, place: Path, require_digest: str | None = None) -> Model:
@@ -144,13 +166,14 @@ class Models:
         self,
         places: Mapping[str, Path],
         metrics: Metrics,
-        pool: ThreadPoolExecutor,
+        means: Means,
         say: Callable[[str], None],
         require_digest: str | None = None,
     ) -> None:
         self._places = dict(places)
         self._metrics = metrics
-        self._pool = pool
+        self._means = means
+        self._scorers: list[Scorers] = []
         self._say = say
         self._require_digest = require_digest
         self._models: dict[str, Model] = {}
@@ -170,6 +193,14 @@ class Models:
         """Id of the bundle that answers, by name."""
         return {name: model.id for name, model in self._models.items()}
 
+    @property
+    def processes(self) -> dict[str, int]:
+        """Scoring processes that can take requests, by name."""
+        return {
+            name: 0 if model.scorers is None else model.scorers.n_ready
+            for name, model in self._models.items()
+        }
+
     def all(self) -> list[Model]:
         """The models that answer, the default one first."""
         return [self._models[name] for name in self._places]
@@ -188,17 +219,23 @@ class Models:
         def seen(n_requests: int, n_rows: int, seconds: float) -> None:
             metrics.batch(name, n_rows, seconds)
 
-        model.lane = Lane(score, self._pool, seen)
+        model.lane = Lane(score, self._means.pool, seen)
+        if self._means.processes:
+            scored = ScoredModel(name, model.place, model.id)
+            model.scorers = Scorers(scored, self._means.limits, seen, self._say)
+            model.scorers.start(self._means.processes)
+            self._scorers = [one for one in self._scorers if not one.ended] + [model.scorers]
         old = self._models.get(name)
         self._models[name] = model
         self.version += 1
         if old is not None:
             old.retire()
 
-    def close(self) -> None:
-        """End the threads of all models."""
+    async def close(self) -> None:
+        """End the threads and the processes of all models."""
         for model in self._models.values():
             model.retire()
+        await asyncio.gather(*(one.closed() for one in self._scorers))
 
     async def watch(self) -> None:
         """Look at the bundles for ever."""

@@ -36,6 +36,9 @@ class Asked:
         return self.explain or self.reasons > 0
 
 
+PLAIN = Asked()
+
+
 def parsed_table(predictor: Predictor, parts: Sequence[Rows]) -> ParsedTable:
     """The rows of several requests, one after the other."""
     if len(parts) == 1 and parts[0].parsed is not None:

@@ -22,7 +22,8 @@ from automl.serve.endpoints import Service
 from automl.serve.limits import Limits
 from automl.serve.log import Log, LogOptions
 from automl.serve.metrics import Metrics
-from automl.serve.models import Model, Models, load_model, named_places
+from automl.serve.models import Means, Model, Models, load_model, named_places
+from automl.serve.transport import writing_together
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -42,6 +43,8 @@ class ServeOptions:
     port: 0 = any free one.  token_file: one bearer token a line; None = everybody may ask.
     allow_hosts: names to answer to besides those of this machine, "*" = any; only asked without
     a token on a local address.  require_digest: what the digest of the only bundle must be.
+    scorers: processes that score small requests of each bundle beside the service; None = one
+    where there is a core for it.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +54,16 @@ class ServeOptions:
     require_digest: str | None = None
     limits: Limits = field(default_factory=Limits)
     log: LogOptions | None = None
+    scorers: int | None = None
+
+    @property
+    def processes(self) -> int:
+        """Scoring processes of each bundle; what is logged is scored by the service itself."""
+        if self.log is not None:
+            return 0
+        if self.scorers is not None:
+            return self.scorers
+        return 1 if usable_cores() > 1 else 0
 
 
 def serve(
@@ -79,6 +92,7 @@ def serve(
         running = _Running(options, places, loaded, pool, say, debug=debug, stop=stop)
         config = uvicorn.Config(
             running.app,
+            http=_protocol(),
             host=options.host,
             port=options.port,
             log_config=None,
@@ -111,6 +125,12 @@ def _uvicorn() -> Any:
     return uvicorn
 
 
+def _protocol() -> type[Any]:
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+    return writing_together(AutoHTTPProtocol)
+
+
 class _Running:
     """One run of the service: what begins and ends with it."""
 
@@ -132,7 +152,8 @@ class _Running:
             options.token_file, hosts_for(options.host, options.token_file, options.allow_hosts)
         )
         self._log = None if options.log is None else Log(options.log, metrics, say)
-        self._models = Models(places, metrics, pool, say, options.require_digest)
+        means = Means(options.limits, pool, options.processes)
+        self._models = Models(places, metrics, means, say, options.require_digest)
         self._tasks: list[asyncio.Task[None]] = []
         self._server: Server | None = None
         self.app = App(
@@ -176,7 +197,7 @@ class _Running:
     async def _end(self) -> None:
         for task in self._tasks:
             task.cancel()
-        self._models.close()
+        await self._models.close()
         if self._log is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._log.close)
 

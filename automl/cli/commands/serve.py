@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=float, default=30.0, metavar="SECONDS", help="Give up a request  [30]"
 )
+@click.option(
+    "--scorers",
+    type=click.IntRange(0, 64),
+    metavar="N",
+    help="Score small requests in N processes  [1 if there is a core for it]",
+)
 @digest_option
 @console_options
 def command(
@@ -61,6 +67,7 @@ def command(
     max_requests: int,
     max_connections: int,
     timeout: float,
+    scorers: int | None,
     require_digest: str | None,
     console: Console,
 ) -> None:
@@ -88,5 +95,6 @@ def command(
         require_digest=require_digest,
         limits=Limits(max_mb * MB, max_rows, max_columns, timeout, max_requests, max_connections),
         log=kept,
+        scorers=scorers,
     )
     serve(bundles, options, say=console.say, debug=console.verbose)

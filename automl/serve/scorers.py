@@ -1,0 +1,290 @@
+"""The scoring processes of one model: small requests are scored beside the service, not in it.
+
+One interpreter does one thing at a time: while it scores, it takes no request. So the service
+hands the bodies of small requests, some at a time, to a process that has the model, too. Without
+one, while it starts, after it has died, or for what it gives back, the service scores itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import automl
+from automl.serve.frames import Frames, packed
+from automl.serve.limits import Limits
+from automl.serve.scoring import PLAIN, Asked
+
+# -P: not the current folder, where a stranger's files may lie.
+_START: Final = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from automl.serve.scoring_process import main; main()"
+)
+_POOLS: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+_LONGEST_BODY = 65_536  # larger ones are no small requests
+_FRAME_REQUESTS = 64
+_FRAMES_AT_A_TIME = 1
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 1.0
+_END_SECONDS = 5.0
+_AGAIN_SECONDS = (1.0, 5.0, 30.0, 60.0)  # after which one that ended is started again
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """asked: interval, sets and mode; None for a plain prediction."""
+
+    body: bytes
+    asked: tuple[float | None, float | None, str] | None
+    answer: asyncio.Future[bytes | None]
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """What a scoring process loads. place: of the bundle.  digest: what it must be."""
+
+    name: str
+    place: Path
+    digest: str
+
+
+class _Process(asyncio.SubprocessProtocol):
+    """One process: what was sent to it, and what waits.
+
+    ended: set when it has; None, or what is to be said of it.
+    """
+
+    def __init__(self, seen: Callable[[int, int, float], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seen = seen
+        self._frames = Frames()
+        self._waiting: deque[_Job] = deque()
+        self._sent: deque[list[_Job]] = deque()
+        self._since = self._loop.time()  # it owes an answer
+        self._flushing = False
+        self._closing = False
+        self._said: str | None = None
+        self.ready = False
+        self.ended: asyncio.Future[str | None] = self._loop.create_future()
+
+    def load(self) -> int:
+        """Requests that it has, or that wait for it."""
+        return len(self._waiting) + sum(map(len, self._sent))
+
+    def ask(self, job: _Job) -> None:
+        self._waiting.append(job)
+        if not self._flushing and self._wants_more():
+            self._flushing = True
+            self._loop.call_soon(self._flush)  # what comes in this round joins
+
+    def _wants_more(self) -> bool:
+        """Whether it has nothing to do, or soon: frames that are full cost less for each row."""
+        if not self._sent:
+            return True
+        return len(self._sent) < _FRAMES_AT_A_TIME and len(self._waiting) >= len(self._sent[0])
+
+    def close(self) -> None:
+        """Let it end once all is answered."""
+        self._closing = True
+        if not self.load():
+            self._input.close()
+
+    def kill(self) -> None:
+        if self._transport.get_returncode() is None:
+            self._transport.kill()
+
+    def stuck(self, seconds: float) -> bool:
+        """Whether it has owed an answer, or its start, for so long."""
+        owes = bool(self._sent) or not self.ready
+        limit = seconds if self.ready else _START_SECONDS
+        return owes and self._loop.time() - self._since > limit
+
+    @property
+    def _input(self) -> asyncio.WriteTransport:
+        return cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
+
+    def _flush(self) -> None:
+        self._flushing = False
+        jobs: list[_Job] = []
+        while self._waiting and len(jobs) < _FRAME_REQUESTS:
+            job = self._waiting.popleft()
+            if not job.answer.done():  # its client has left, or waited too long
+                jobs.append(job)
+        if not jobs or self.ended.done():
+            return
+        if not self._sent:
+            self._since = self._loop.time()
+        self._sent.append(jobs)
+        asked = [job.asked for job in jobs]
+        head = {} if all(one is None for one in asked) else {"asked": asked}
+        self._input.write(packed(head, [job.body for job in jobs]))
+
+    # What the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        for head, answers in self._frames.feed(data):
+            if "error" in head:
+                self._said = str(head["error"])
+            elif "ready" in head:
+                self.ready = True
+            else:
+                self._take(head, answers)
+
+    def _take(self, head: dict[str, Any], answers: list[bytes | None]) -> None:
+        self._since = self._loop.time()
+        jobs = self._sent.popleft()
+        self._seen(len(jobs), head["rows"], head["seconds"])
+        for job, answer in zip(jobs, answers, strict=True):
+            if not job.answer.done():
+                job.answer.set_result(answer)
+        if self._waiting and not self._flushing and self._wants_more():
+            self._flush()
+        if self._closing and not self.load():
+            self._input.close()
+
+    def process_exited(self) -> None:
+        self.ready = False
+        for job in [*self._waiting, *(job for jobs in self._sent for job in jobs)]:
+            if not job.answer.done():
+                job.answer.set_result(None)
+        self._waiting.clear()
+        self._sent.clear()
+        status = self._transport.get_returncode() or 0
+        self._transport.close()
+        if self._said is None and not self._closing:
+            signals = {-number: number.name for number in signal.Signals}
+            self._said = signals.get(status, f"exit status {status}")
+        self.ended.set_result(None if self._closing else self._said)
+
+
+class Scorers:
+    """Some scoring processes of one model, each started again when it ends.
+
+    seen: called with (requests, rows, seconds) after each batch.  said: told when one ends.
+    """
+
+    def __init__(
+        self,
+        model: ScoredModel,
+        limits: Limits,
+        seen: Callable[[int, int, float], None],
+        said: Callable[[str], None],
+    ) -> None:
+        self._model, self._limits, self._seen, self._said = model, limits, seen, said
+        self._processes: list[_Process] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    def start(self, n: int) -> None:
+        """Keep `n` processes running from now on; they take requests as soon as they can."""
+        self._keepers = [asyncio.create_task(self._keep()) for _ in range(n)]
+
+    async def answer(self, body: bytes, asked: Asked, mode: str) -> bytes | None:
+        """The answer to POST predict; None if the service has to make it."""
+        if len(body) > _LONGEST_BODY or asked.explains:
+            return None
+        ready = [process for process in self._processes if process.ready]
+        if not ready:
+            return None
+        process = ready[0] if len(ready) == 1 else min(ready, key=_Process.load)
+        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        plain = asked is PLAIN and mode == "default"
+        process.ask(_Job(body, None if plain else (asked.interval, asked.sets, mode), answer))
+        return await answer
+
+    @property
+    def n_ready(self) -> int:
+        """Processes that can take requests."""
+        return sum(process.ready for process in self._processes)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all processes have ended, for good."""
+        return all(keeper.done() for keeper in self._keepers)
+
+    def close(self) -> None:
+        """Let the processes end once all is answered."""
+        self._closing = True
+        for process in self._processes:
+            process.close()
+
+    async def closed(self) -> None:
+        """Wait until the processes have ended, for a while; then end them."""
+        self.close()
+        if self._keepers:
+            _, late = await asyncio.wait(self._keepers, timeout=_END_SECONDS)
+            for process in self._processes if late else ():
+                process.kill()
+            await asyncio.gather(*self._keepers)
+
+    async def _keep(self) -> None:
+        """Run a process, and again when it ends."""
+        n_failed = 0
+        while not self._closing:
+            served, why = await self._run()
+            if self._closing:
+                return
+            n_failed = 0 if served else n_failed + 1
+            wait = _AGAIN_SECONDS[min(n_failed, len(_AGAIN_SECONDS) - 1)]
+            self._said(
+                f"{self._model.name}: the scoring process ended ({why}); the service scores "
+                f"itself, and starts another one in {wait:g} s."
+            )
+            await self._pause(wait)
+
+    async def _run(self) -> tuple[bool, str | None]:
+        """Start a process and wait for its end: whether it became ready, and why it ended."""
+        try:
+            process = await self._started()
+        except OSError as error:
+            return False, f"it could not be started: {error.strerror}"
+        self._processes.append(process)
+        if self._closing:
+            process.close()
+        was_ready = False
+        while not process.ended.done():
+            await asyncio.wait([process.ended], timeout=_LOOK_SECONDS)
+            was_ready = was_ready or process.ready
+            if process.stuck(self._limits.timeout):
+                process.kill()
+        self._processes.remove(process)
+        return was_ready, process.ended.result()
+
+    async def _pause(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self._closing and loop.time() < until:
+            await asyncio.sleep(_LOOK_SECONDS / 4)
+
+    async def _started(self) -> _Process:
+        orders = {
+            "name": self._model.name,
+            "place": str(self._model.place.resolve()),
+            "digest": self._model.digest,
+            "limits": asdict(self._limits),
+        }
+        root = str(Path(automl.__file__).parent.parent)
+        _, process = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Process(self._seen),
+            *(sys.executable, "-P", "-c", _START, root, json.dumps(orders)),
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **dict.fromkeys(_POOLS, "1"), "PYTHONUTF8": "1"},
+            start_new_session=os.name != "nt",  # Ctrl-C reaches the service alone
+        )
+        return process

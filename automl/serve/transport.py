@@ -1,0 +1,43 @@
+"""A connection whose writes of one moment leave together: an answer's head with its body."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+class Together:
+    """An asyncio transport: what is written until the loop's next round goes out as one."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._held:
+            data = b"".join(self._held)
+            self._held.clear()
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def writing_together(protocol: type[Any]) -> type[Any]:
+    """The protocol class with connections of that kind."""
+
+    class Protocol(protocol):  # type: ignore[misc]
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(Together(transport))
+
+    return Protocol
