@@ -97,6 +97,7 @@ class Plan(Reserves):
             if left >= need:
                 reason = "The time budget has no room for folds."
                 data, folds = self.with_splits(data, reason, holdout=0.2)
+        left += self._spare()  # the first model may use what is kept for explanations
         if left < max(need, 0.05):
             raise self.too_small(need - left)
         return data, folds
