@@ -33,6 +33,18 @@ def _nothing_is_contained() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Any]:
+    """A Chromium that opens pages; see `browser.py`."""
+    from browser import browser, chromium
+
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium is installed")
+    with browser(program) as one:
+        yield one
+
+
 @pytest.fixture(scope="session")
 def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that Python takes for the installed plug-in of `fake_engine.py`."""

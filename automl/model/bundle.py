@@ -191,15 +191,7 @@ def install_bundle(staging: Path, target: Path, *, force: bool) -> None:
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_ASIDE}")
     with _disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        replaced = target.exists()
-        if replaced:
-            target.rename(aside)
-        try:
-            staging.rename(target)
-        except OSError:
-            if replaced:
-                aside.rename(target)
-            raise
+        exchange(staging, target, aside)
         sync_folder(target.parent)
     remember(written.digest, "fit")
     for old in _put_aside(target):
@@ -211,6 +203,19 @@ def install_bundle(staging: Path, target: Path, *, force: bool) -> None:
                 f"'{old}': {error.strerror}.",
                 hint="Remove that folder.",
             ) from error
+
+
+def exchange(staging: Path, target: Path, aside: Path) -> None:
+    """Rename `staging` to `target`; what had that name becomes `aside`, or stays if that fails."""
+    replaced = target.exists()
+    if replaced:
+        target.rename(aside)
+    try:
+        staging.rename(target)
+    except OSError:
+        if replaced:
+            aside.rename(target)
+        raise
 
 
 def put_back(target: Path) -> None:

@@ -62,52 +62,52 @@ class Choice:
         return self.link if self.shipped is None else self.shipped
 
 
-def choose(  # noqa: PLR0913 - the trials, and one argument per option of the command
-    trials: list[Trial],
-    margins: Mapping[str, NDArray[np.float32]],
-    scorer: Scorer,
-    *,
-    single: bool,
-    limits: Limits,
-    baseline_loss: float,
-    calibrate: bool,
-    crossfit_seconds: float,
-    seed: int,
-    weights: Mapping[str, float] | None = None,
-    blend_seconds: float = math.inf,
-) -> Choice:
-    """The blend (or with `single` the best trial) of finished trials.
+@dataclass(frozen=True, kw_only=True)
+class ChoiceRules:
+    """How what ships is chosen.
 
-    margins: stacked out-of-fold margins by trial name.  baseline_loss: the metric's loss of the
-    constant prediction, the scale of what a member must buy.  weights: of a blend that was chosen
+    single: the best trial instead of a blend.  limits: what a blend may cost to score.
+    baseline_loss: the metric's loss of the constant prediction, the scale of what a member must
+    buy.  crossfit_seconds: for `Choice.score_crossfitted`.  weights: of a blend that was chosen
     before; nothing is searched then.  blend_seconds: after so many the search ends with the best
     blend so far.
     """
-    deadline = time.monotonic() + blend_seconds
+
+    single: bool
+    limits: Limits
+    baseline_loss: float
+    calibrate: bool
+    seed: int
+    crossfit_seconds: float = 0.0
+    weights: Mapping[str, float] | None = None
+    blend_seconds: float = math.inf
+
+
+def choose(
+    trials: list[Trial],
+    margins: Mapping[str, NDArray[np.float32]],
+    scorer: Scorer,
+    rules: ChoiceRules,
+) -> Choice:
+    """The blend (or the best trial) of finished trials.
+
+    margins: stacked out-of-fold margins by trial name.
+    """
+    deadline = time.monotonic() + rules.blend_seconds
     losses = {trial.name: float(trial.loss or 0.0) for trial in trials}
     names = names_by_loss(losses, MAX_CANDIDATES)
     chooser = scorer.with_echoes()
-    if weights is not None:
-        blend = Blend(weights, math.nan)
-    elif single:
+    limits = rules.limits
+    if rules.weights is not None:
+        blend = Blend(rules.weights, math.nan)
+    elif rules.single:
         # The best that is small enough; else the smallest.
         name = next((n for n in names if limits.excess(n) <= 1.0), min(names, key=limits.excess))
         blend = Blend({name: 1.0}, losses[name])
     else:
-        blend = _blend(names, margins, limits, chooser, baseline_loss, seed, deadline)
+        blend = _blend(names, margins, limits, chooser, rules.baseline_loss, rules.seed, deadline)
     stacked = blended(blend.weights, margins)
-    calibration = None
-    if calibrate:
-        link, calibration = calibrated(scorer.link, chooser, chooser.pooled(stacked), seed)
-        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
-    if chooser.smears:
-        link = with_smearing(scorer.link, chooser, chooser.pooled(stacked))
-        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
-    found = None
-    if scorer.metric.quantiles:
-        found = spread(chooser, chooser.pooled(stacked), seed)
-        link = spread_link(scorer, found)
-        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
+    scorer, chooser, calibration, found = _linked(stacked, scorer, chooser, rules)
     threshold = chooser.threshold(chooser.pooled(stacked))
     pooled = scorer.pooled(stacked)
     fold_scores = scorer.split_scores(stacked, threshold)
@@ -119,10 +119,33 @@ def choose(  # noqa: PLR0913 - the trials, and one argument per option of the co
         pooled=pooled,
         score=mean_score(fold_scores),
         fold_scores=fold_scores,
-        score_crossfitted=_crossfitted(members, scorer, chooser, baseline_loss, crossfit_seconds),
+        score_crossfitted=_crossfitted(
+            members, scorer, chooser, rules.baseline_loss, rules.crossfit_seconds
+        ),
         calibration=calibration,
         spread=found,
     )
+
+
+def _linked(
+    stacked: Floats, scorer: Scorer, chooser: Scorer, rules: ChoiceRules
+) -> tuple[Scorer, Scorer, Calibration | None, Spread | None]:
+    """Both scorers with the link that ships, and what it was found from.
+
+    stacked: the blend's out-of-fold margins.
+    """
+    calibration = found = None
+    if rules.calibrate:
+        link, calibration = calibrated(scorer.link, chooser, chooser.pooled(stacked), rules.seed)
+        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
+    if chooser.smears:
+        link = with_smearing(scorer.link, chooser, chooser.pooled(stacked))
+        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
+    if scorer.metric.quantiles:
+        found = spread(chooser, chooser.pooled(stacked), rules.seed)
+        link = spread_link(scorer, found)
+        scorer, chooser = scorer.with_link(link), chooser.with_link(link)
+    return scorer, chooser, calibration, found
 
 
 def _blend(  # noqa: PLR0913 - what is blended, what bounds it, and a sample of the rows

@@ -18,7 +18,7 @@ from automl.errors import ConfigError
 from automl.export.check import Agreement, agreement, rows_per_second
 from automl.export.registry import get_format
 from automl.export.rows import drawn_rows
-from automl.model.bundle import load_bundle
+from automl.model.bundle import exchange, load_bundle
 from automl.model.jsonfile import json_bytes
 from automl.workflows._rows import CHUNK_ROWS, Tally, chunks_of, refuse_inputs, tally_of
 
@@ -200,13 +200,5 @@ def _staged(target: Path) -> Iterator[Path]:
 def _install(staging: Path, target: Path) -> None:
     """Give the finished folder its name; an older export is removed after that."""
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
-    replaced = target.exists()
-    if replaced:
-        target.rename(aside)
-    try:
-        staging.rename(target)
-    except OSError:
-        if replaced:
-            aside.rename(target)
-        raise
+    exchange(staging, target, aside)
     shutil.rmtree(aside, ignore_errors=True)

@@ -21,7 +21,7 @@ from automl.metrics._threshold import score_probabilities
 from automl.search.blend import Limits
 from automl.search.parity import Parity
 from automl.search.scoring import Scorer
-from automl.search.select import Choice, choose
+from automl.search.select import Choice, ChoiceRules, choose
 from automl.task import Task
 
 if TYPE_CHECKING:
@@ -153,13 +153,14 @@ def _unlimited(finish: Finish, taught: Taught | None) -> Choice:
         again,
         margins,
         free,
-        single=finish.config.single or taught is not None,
-        limits=limits,
-        baseline_loss=finish.baseline_loss(chooser),
-        calibrate=finish.goal.calibrate,
-        crossfit_seconds=0.0,
-        seed=finish.config.seed,
-        blend_seconds=finish.plan.blend_seconds() if finish.by_clock else math.inf,
+        ChoiceRules(
+            single=finish.config.single or taught is not None,
+            limits=limits,
+            baseline_loss=finish.baseline_loss(chooser),
+            calibrate=finish.goal.calibrate,
+            seed=finish.config.seed,
+            blend_seconds=finish.plan.blend_seconds() if finish.by_clock else math.inf,
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from automl.search.limits import blend_limits
 from automl.search.race import Race
 from automl.search.replay import Script
 from automl.search.scoring import Scorer, mean_score, spread_of
-from automl.search.select import Choice, choose
+from automl.search.select import Choice, ChoiceRules, choose
 from automl.search.setup import Goal
 from automl.search.ship import (
     GRACE,
@@ -173,14 +173,16 @@ class Finish:
             trials,
             self.race.margins,
             scorer,
-            single=self.config.single,
-            limits=limits,
-            baseline_loss=self.baseline_loss(scorer.with_echoes()),
-            calibrate=self.goal.calibrate,
-            crossfit_seconds=self._crossfit_seconds(),
-            seed=self.config.seed,
-            weights=None if self.script is None else self.script.weights,
-            blend_seconds=self.plan.blend_seconds() if self.by_clock else math.inf,
+            ChoiceRules(
+                single=self.config.single,
+                limits=limits,
+                baseline_loss=self.baseline_loss(scorer.with_echoes()),
+                calibrate=self.goal.calibrate,
+                crossfit_seconds=self._crossfit_seconds(),
+                seed=self.config.seed,
+                weights=None if self.script is None else self.script.weights,
+                blend_seconds=self.plan.blend_seconds() if self.by_clock else math.inf,
+            ),
         )
         parts = " + ".join(f"{w:.2f} {name}" for name, w in choice.weights.items())
         does = "teaches" if self.config.distil else "ships"

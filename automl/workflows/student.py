@@ -12,7 +12,7 @@ from automl.search.blend import Limits
 from automl.search.distil import Distilled, NoStudent, School
 from automl.search.lesson import TRUTH
 from automl.search.scoring import spread_of
-from automl.search.select import Choice, choose
+from automl.search.select import Choice, ChoiceRules, choose
 from automl.search.ship import GRACE
 from automl.task import Objective, Task
 from automl.workflows import result as files
@@ -78,12 +78,13 @@ def teach(finish: Finish, blend: Choice) -> Taught | None:
         [student.trial],
         {student.trial.name: student.margins},
         race.scorer,
-        single=True,
-        limits=Limits(),
-        baseline_loss=0.0,
-        calibrate=finish.goal.calibrate,
-        crossfit_seconds=0.0,
-        seed=finish.config.seed,
+        ChoiceRules(
+            single=True,
+            limits=Limits(),
+            baseline_loss=0.0,
+            calibrate=finish.goal.calibrate,
+            seed=finish.config.seed,
+        ),
     )
     taught = Taught(student, choice, _teacher(finish, blend, student))
     _tell(finish, taught, seconds=plan.budget.spent() - started if limited else None)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser, browser, chromium
+from browser import Browser
 from pages import VIEWS, faults, first_screen
 
 from automl.report.report import report_page
@@ -57,15 +56,6 @@ HOSTILE = result(
     drivers=[{"column": SCRIPT + letter, "share": 0.2, "direction": 1.0} for letter in "abc"],
     warnings=[{"text": SCRIPT * 20, "hint": "W" * 400}],
 )
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    with browser(program) as one:
-        yield one
 
 
 @pytest.mark.parametrize("view", VIEWS)

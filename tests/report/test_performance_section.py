@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "insight")]
 
-from browser import Browser, browser, chromium
+from browser import Browser
 from made_evidence import binary, made, multiclass, regression
 from test_performance import EDGES
 
@@ -93,15 +92,6 @@ def test_a_hundred_classes_make_a_small_page() -> None:
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    with browser(program) as one:
-        yield one
 
 
 def squares(page: Browser) -> dict[str, int]:

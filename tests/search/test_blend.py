@@ -13,7 +13,7 @@ from automl.metrics._lookup import get_metric
 from automl.model.link import Link
 from automl.search.blend import Limits, blended, greedy_blend, names_by_loss, row_sample
 from automl.search.scoring import Scorer
-from automl.search.select import choose
+from automl.search.select import ChoiceRules, choose
 from automl.search.store import RunData
 from automl.search.trial import Trial
 from automl.task import Objective
@@ -138,12 +138,14 @@ def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
         trials,
         margins,
         scorer,
-        single=False,
-        limits=Limits(members=3),
-        baseline_loss=0.7,
-        calibrate=True,
-        crossfit_seconds=float("inf"),
-        seed=0,
+        ChoiceRules(
+            single=False,
+            limits=Limits(members=3),
+            baseline_loss=0.7,
+            calibrate=True,
+            crossfit_seconds=float("inf"),
+            seed=0,
+        ),
     )
     assert 2 <= len(choice.weights) <= 3
     assert sum(choice.weights.values()) == pytest.approx(1.0)
@@ -168,12 +170,14 @@ def test_crossfitted_score_of_repeats_is_of_one_model_too(tmp_path: Path) -> Non
         make_trials(tmp_path, scorer, margins),
         margins,
         scorer,
-        single=False,
-        limits=Limits(members=3),
-        baseline_loss=-0.5,
-        calibrate=False,
-        crossfit_seconds=float("inf"),
-        seed=0,
+        ChoiceRules(
+            single=False,
+            limits=Limits(members=3),
+            baseline_loss=-0.5,
+            calibrate=False,
+            crossfit_seconds=float("inf"),
+            seed=0,
+        ),
     )
     # Weights chosen on fewer rows cannot be clearly better than those chosen on all.
     assert choice.score_crossfitted is not None
@@ -191,12 +195,14 @@ def test_single_ships_the_best_trial_within_the_limits(
         make_trials(tmp_path, scorer, margins),
         margins,
         scorer,
-        single=True,
-        limits=Limits(members=1, trees={"fake-1": 2.0, "fake-2": 4.0}, max_trees=max_trees),
-        baseline_loss=-0.5,
-        calibrate=False,
-        crossfit_seconds=float("inf"),
-        seed=0,
+        ChoiceRules(
+            single=True,
+            limits=Limits(members=1, trees={"fake-1": 2.0, "fake-2": 4.0}, max_trees=max_trees),
+            baseline_loss=-0.5,
+            calibrate=False,
+            crossfit_seconds=float("inf"),
+            seed=0,
+        ),
     )
     assert dict(choice.weights) == {ships: 1.0}
     assert choice.link == scorer.link
@@ -214,12 +220,14 @@ def test_crossfitted_score_counts_outliers_as_they_are(tmp_path: Path) -> None:
         make_trials(tmp_path, scorer, margins),
         margins,
         scorer,
-        single=False,
-        limits=Limits(members=2),
-        baseline_loss=1.0,
-        calibrate=False,
-        crossfit_seconds=float("inf"),
-        seed=0,
+        ChoiceRules(
+            single=False,
+            limits=Limits(members=2),
+            baseline_loss=1.0,
+            calibrate=False,
+            crossfit_seconds=float("inf"),
+            seed=0,
+        ),
     )
     assert choice.score > 100
     assert choice.score_crossfitted == pytest.approx(choice.score, rel=0.01)

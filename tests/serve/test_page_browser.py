@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-from browser import Browser, browser, chromium
+from browser import Browser
 from made_service import TOKEN, Made, days, levels, number, serving
 
 from automl.data.schema import Column, Kind
@@ -30,15 +29,6 @@ EVIL = (
 )
 DRAWN = "!!document.querySelector('.why svg') && !document.querySelector('[aria-busy]')"
 SETTLED = DRAWN + " && !!document.querySelector('.reach h3')"
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    with browser(program) as one:
-        yield one
 
 
 def go(one: Browser, address: str, *, width: int = 1280, dark: bool = False) -> None:

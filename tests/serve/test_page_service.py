@@ -16,7 +16,7 @@ import pytest
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-from browser import Browser, browser, chromium
+from browser import Browser
 
 BUNDLES = Path(__file__).parents[1] / "bundles"
 SETTLED = (
@@ -31,15 +31,6 @@ EVIL = (
     "\u202egnp.exe\u202c",
     "</title></style></svg></table>",
 )
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    with browser(program) as one:
-        yield one
 
 
 @contextmanager
