@@ -13,8 +13,9 @@ from automl.engines._imports import import_lean
 from automl.features.matrix import FloatArray
 
 FEW_ROWS: Final = 64
-# LightGBM's C interface (c_api.h): double precision, raw scores.
-_FLOAT64, _RAW_SCORE = 1, 1
+# LightGBM's C interface (c_api.h): kinds of cells, and raw scores.
+_KINDS: Final = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
+_RAW_SCORE = 1
 _PARAMETERS: Final = b"num_threads=1"
 
 
@@ -31,7 +32,10 @@ def has_direct_call(model: Any) -> bool:
 def few_margins(
     model: Any, values: FloatArray, n_trees: int, n_outputs: int
 ) -> NDArray[np.float64]:
-    """(n, k) raw scores of (n, p) cells, as `predict` gives them. Raises LightGBMError."""
+    """(n, k) raw scores of (n, p) cells of either precision, as `predict` gives them.
+
+    Raises LightGBMError.
+    """
     if not (values.flags.c_contiguous or values.flags.f_contiguous):
         values = np.ascontiguousarray(values)
     margin = np.empty((len(values), n_outputs))
@@ -39,7 +43,7 @@ def few_margins(
     status = _library().LGBM_BoosterPredictForMat(
         model._handle,
         ctypes.c_void_p(values.ctypes.data),
-        ctypes.c_int(_FLOAT64),
+        ctypes.c_int(_KINDS[values.dtype]),
         ctypes.c_int32(values.shape[0]),
         ctypes.c_int32(values.shape[1]),
         ctypes.c_int(1 if values.flags.c_contiguous else 0),

@@ -148,7 +148,7 @@ class LightGBMBooster:
 
     def _walk(self, values: FloatArray, n_trees: int) -> NDArray[np.float64]:
         """(n, k) raw scores by the library itself."""
-        if self._direct and len(values) <= FEW_ROWS and values.dtype == np.float64:
+        if self._direct and len(values) <= FEW_ROWS:
             return few_margins(self._model, values, n_trees, self._n_outputs)
         margin = self._model.predict(
             values,

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -36,7 +37,6 @@ _POOLS: Final = (
 )
 _LONGEST_BODY = 65_536  # larger ones are no small requests
 _FRAME_REQUESTS = 64
-_FRAMES_AT_A_TIME = 1
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _END_SECONDS = 5.0
@@ -64,7 +64,7 @@ class ScoredModel:
 class _Process(asyncio.SubprocessProtocol):
     """One process: what was sent to it, and what waits.
 
-    ended: set when it has; None, or what is to be said of it.
+    ended: set when it has, and all it wrote was read, to why.
     """
 
     def __init__(self, seen: Callable[[int, int, float], None]) -> None:
@@ -72,43 +72,43 @@ class _Process(asyncio.SubprocessProtocol):
         self._seen = seen
         self._frames = Frames()
         self._waiting: deque[_Job] = deque()
-        self._sent: deque[list[_Job]] = deque()
+        self._sent: list[_Job] = []  # answered in one frame
         self._since = self._loop.time()  # it owes an answer
         self._flushing = False
         self._closing = False
         self._said: str | None = None
-        self.ready = False
-        self.ended: asyncio.Future[str | None] = self._loop.create_future()
+        self.ready = self.exited = False
+        self.ended: asyncio.Future[str] = self._loop.create_future()
 
     def load(self) -> int:
         """Requests that it has, or that wait for it."""
-        return len(self._waiting) + sum(map(len, self._sent))
+        return len(self._waiting) + len(self._sent)
 
     def ask(self, job: _Job) -> None:
         self._waiting.append(job)
-        if not self._flushing and self._wants_more():
+        if not self._flushing and not self._sent:
             self._flushing = True
             self._loop.call_soon(self._flush)  # what comes in this round joins
-
-    def _wants_more(self) -> bool:
-        """Whether it has nothing to do, or soon: frames that are full cost less for each row."""
-        if not self._sent:
-            return True
-        return len(self._sent) < _FRAMES_AT_A_TIME and len(self._waiting) >= len(self._sent[0])
 
     def close(self) -> None:
         """Let it end once all is answered."""
         self._closing = True
-        if not self.load():
+        if not self.ready:  # it owes nobody anything
+            self.kill()
+        elif not self.load():
             self._input.close()
 
     def kill(self) -> None:
         if self._transport.get_returncode() is None:
             self._transport.kill()
 
+    def drop(self) -> None:
+        """Read nothing more of it."""
+        self._transport.close()
+
     def stuck(self, seconds: float) -> bool:
         """Whether it has owed an answer, or its start, for so long."""
-        owes = bool(self._sent) or not self.ready
+        owes = bool(self._sent) or not (self.ready or self.exited)
         limit = seconds if self.ready else _START_SECONDS
         return owes and self._loop.time() - self._since > limit
 
@@ -118,16 +118,18 @@ class _Process(asyncio.SubprocessProtocol):
 
     def _flush(self) -> None:
         self._flushing = False
+        if self.exited:
+            self._give_back()
+            return
         jobs: list[_Job] = []
         while self._waiting and len(jobs) < _FRAME_REQUESTS:
             job = self._waiting.popleft()
             if not job.answer.done():  # its client has left, or waited too long
                 jobs.append(job)
-        if not jobs or self.ended.done():
+        if not jobs:
             return
-        if not self._sent:
-            self._since = self._loop.time()
-        self._sent.append(jobs)
+        self._since = self._loop.time()
+        self._sent = jobs
         asked = [job.asked for job in jobs]
         head = {} if all(one is None for one in asked) else {"asked": asked}
         self._input.write(packed(head, [job.body for job in jobs]))
@@ -141,6 +143,8 @@ class _Process(asyncio.SubprocessProtocol):
         for head, answers in self._frames.feed(data):
             if "error" in head:
                 self._said = str(head["error"])
+            elif self.exited:  # what was asked was given back
+                continue
             elif "ready" in head:
                 self.ready = True
             else:
@@ -148,29 +152,37 @@ class _Process(asyncio.SubprocessProtocol):
 
     def _take(self, head: dict[str, Any], answers: list[bytes | None]) -> None:
         self._since = self._loop.time()
-        jobs = self._sent.popleft()
+        jobs, self._sent = self._sent, []
         self._seen(len(jobs), head["rows"], head["seconds"])
         for job, answer in zip(jobs, answers, strict=True):
             if not job.answer.done():
                 job.answer.set_result(answer)
-        if self._waiting and not self._flushing and self._wants_more():
+        if self._waiting and not self._flushing:
             self._flush()
         if self._closing and not self.load():
             self._input.close()
 
     def process_exited(self) -> None:
-        self.ready = False
-        for job in [*self._waiting, *(job for jobs in self._sent for job in jobs)]:
+        self.ready, self.exited = False, True
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Let the service answer what this cannot any more."""
+        for job in (*self._sent, *self._waiting):
             if not job.answer.done():
                 job.answer.set_result(None)
         self._waiting.clear()
-        self._sent.clear()
+        self._sent = []
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """All that it wrote has been read, and it has ended."""
         status = self._transport.get_returncode() or 0
         self._transport.close()
-        if self._said is None and not self._closing:
+        if self._said is None:
             signals = {-number: number.name for number in signal.Signals}
             self._said = signals.get(status, f"exit status {status}")
-        self.ended.set_result(None if self._closing else self._said)
+        if not self.ended.done():
+            self.ended.set_result(self._said)
 
 
 class Scorers:
@@ -231,7 +243,7 @@ class Scorers:
             _, late = await asyncio.wait(self._keepers, timeout=_END_SECONDS)
             for process in self._processes if late else ():
                 process.kill()
-            await asyncio.gather(*self._keepers)
+            await asyncio.gather(*self._keepers, return_exceptions=True)
 
     async def _keep(self) -> None:
         """Run a process, and again when it ends."""
@@ -248,20 +260,22 @@ class Scorers:
             )
             await self._pause(wait)
 
-    async def _run(self) -> tuple[bool, str | None]:
+    async def _run(self) -> tuple[bool, str]:
         """Start a process and wait for its end: whether it became ready, and why it ended."""
         try:
             process = await self._started()
-        except OSError as error:
-            return False, f"it could not be started: {error.strerror}"
+        except (OSError, NotImplementedError) as error:
+            return False, f"it could not be started: {error}"
         self._processes.append(process)
         if self._closing:
             process.close()
         was_ready = False
         while not process.ended.done():
+            if process.exited:  # and something holds its pipes open
+                process.drop()
             await asyncio.wait([process.ended], timeout=_LOOK_SECONDS)
             was_ready = was_ready or process.ready
-            if process.stuck(self._limits.timeout):
+            if process.stuck(self._limits.timeout / 2):  # in time to answer what waits
                 process.kill()
         self._processes.remove(process)
         return was_ready, process.ended.result()
@@ -285,6 +299,8 @@ class Scorers:
             *(sys.executable, "-P", "-c", _START, root, json.dumps(orders)),
             stderr=asyncio.subprocess.DEVNULL,
             env={**os.environ, **dict.fromkeys(_POOLS, "1"), "PYTHONUTF8": "1"},
-            start_new_session=os.name != "nt",  # Ctrl-C reaches the service alone
+            # Ctrl-C reaches the service alone.
+            start_new_session=os.name != "nt",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         return process

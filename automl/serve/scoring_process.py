@@ -10,12 +10,14 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from automl.engines._imports import use_lean_imports
 from automl.errors import AutoMLError
 from automl.serve.body import json_rows, parse_json
 from automl.serve.endpoints import predicted
@@ -23,7 +25,6 @@ from automl.serve.frames import Frames, packed
 from automl.serve.lane import SMALL_ROWS
 from automl.serve.limits import Limits
 from automl.serve.models import Model, load_model
-from automl.serve.refusal import Refusal
 from automl.serve.rows import Rows
 from automl.serve.scoring import PLAIN, Asked, answered, parsed_table
 
@@ -32,6 +33,9 @@ _READ_BYTES = 1 << 20
 
 def main() -> None:
     """Score what comes on standard input until it ends. The last argument says what is scored."""
+    for name in ("SIGINT", "SIGTERM"):  # the service ends it, by the end of what it sends
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    use_lean_imports()
     orders = json.loads(sys.argv[-1])
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints is no answer
@@ -39,7 +43,7 @@ def main() -> None:
         model = load_model(orders["name"], Path(orders["place"]), orders["digest"])
     except (AutoMLError, OSError, ValueError) as error:
         _write(answers, packed({"error": str(error)}, []))
-        return
+        os._exit(1)
     limits = Limits(**orders["limits"])
     gc.collect()
     gc.freeze()  # what was loaded stays: no look at it at each collection
@@ -49,6 +53,7 @@ def main() -> None:
         for head, bodies in frames.feed(data):
             asked = head.get("asked") or [None] * len(bodies)
             _write(answers, answer_frame(model, limits, asked, bodies))
+    os._exit(0)  # taking the boosters' libraries apart takes up to a second
 
 
 def answer_frame(
@@ -80,7 +85,7 @@ def _rows(model: Model, limits: Limits, body: bytes, mode: str) -> Rows | None:
     """The rows of a body; None for one that the service looks at itself."""
     try:
         rows = json_rows(parse_json(body), model.reader, limits, mode)
-    except Refusal:
+    except Exception:  # noqa: BLE001 - the service meets it again, and tells of it
         return None
     return rows if rows.n <= SMALL_ROWS else None
 

@@ -84,6 +84,7 @@ class Plan(Reserves):
             return data, folds
         guess = self._guess(data)
         left = self.budget.left() - self.reserve()
+        most = left + self._spare()  # the first model may use what is kept for explanations
         waves = math.ceil(len(data.splits) / self.n_workers)
         asked = self.config.folds, self.config.holdout, self.config.trials
         chosen = all(option is None for option in asked)
@@ -94,12 +95,11 @@ class Plan(Reserves):
         need = _WORTH * guess * waves
         if chosen and left < 2 * need and len(data.splits) > 1:
             need = _WORTH * guess * 2  # one split, and its refit on all rows
-            if left >= need:
+            if most >= need:
                 reason = "The time budget has no room for folds."
                 data, folds = self.with_splits(data, reason, holdout=0.2)
-        left += self._spare()  # the first model may use what is kept for explanations
-        if left < max(need, 0.05):
-            raise self.too_small(need - left)
+        if most < max(need, 0.05):
+            raise self.too_small(need - most)
         return data, folds
 
     def as_before(self, earlier: Earlier, data: RunData, folds: Folds) -> tuple[RunData, Folds]:

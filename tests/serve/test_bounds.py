@@ -168,6 +168,21 @@ def test_many_rows_columns_and_compressed_bodies(live: Live, row: dict[str, Any]
     assert explained.status == 413
 
 
+def test_a_million_columns(stored: Path, row: dict[str, Any]) -> None:
+    names = [f"c{i}" for i in range(1_000_000)]
+    with living(str(stored)) as usual:
+        for body in (
+            {"records": [dict.fromkeys(names, 1)]},
+            {"columns": dict.fromkeys(names, [1])},
+        ):
+            found = usual.post("/predict", body)
+            assert (found.status, "columns" in found.error["message"]) == (413, True)
+        line = ",".join(names).encode()
+        found = usual.post("/predict", line + b"\n" + line, "text/csv")
+        assert (found.status, "columns" in found.error["message"]) == (413, True)
+        assert usual.post("/predict", {"records": [row]}).status == 200
+
+
 def test_slow_clients_are_given_up(stored: Path, row: dict[str, Any]) -> None:
     with living(str(stored), limits=Limits(timeout=0.5)) as slow:
         head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

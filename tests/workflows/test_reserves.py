@@ -10,7 +10,9 @@ import pytest
 
 from automl.budget import Budget
 from automl.config import FitConfig
+from automl.errors import ConfigError
 from automl.task import Task
+from automl.workflows.plan import Plan
 from automl.workflows.reserves import Reserves
 
 
@@ -62,3 +64,28 @@ def test_the_learning_curve_has_a_small_share_of_larger_budgets() -> None:
     kept = [reserves(budget=seconds).learning_seconds() for seconds in (15.0, 60.0, 3600.0)]
     assert kept == pytest.approx([0.0, 0.8, 3.0])
     assert reserves(budget=None).learning_seconds() == math.inf
+
+
+@pytest.mark.parametrize(
+    ("left", "n_splits"), [(9.0, 5), (2.0, 1), (1.1, 1), (0.96, 1), (0.9, None)]
+)
+def test_a_first_model_may_use_what_is_kept_for_explanations(
+    left: float, n_splits: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of six seconds a split, a tenth is worth having; two splits at a time."""
+    chosen: Any = SimpleNamespace(folds=None, holdout=None, trials=None)
+    plan: Any = object.__new__(Plan)
+    plan.config, plan.n_workers = chosen, 2
+    plan.budget = SimpleNamespace(limited=True, seconds=10.0, left=lambda: left)
+    monkeypatch.setattr(Plan, "_guess", lambda self, data: 6.0)
+    monkeypatch.setattr(Plan, "reserve", lambda self: 0.0)
+    monkeypatch.setattr(Plan, "_spare", lambda self: 0.25)
+    monkeypatch.setattr(Plan, "too_small", lambda self, missing: ConfigError("too small"))
+    monkeypatch.setattr(Plan, "with_splits", lambda self, data, reason, **how: (one, one))
+    five: Any = SimpleNamespace(splits=[None] * 5)
+    one: Any = SimpleNamespace(splits=[None])
+    if n_splits is None:
+        with pytest.raises(ConfigError, match="too small"):
+            plan.within_budget(five, five)
+    else:
+        assert len(plan.within_budget(five, five)[0].splits) == n_splits

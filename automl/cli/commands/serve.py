@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "--scorers",
     type=click.IntRange(0, 64),
     metavar="N",
-    help="Score small requests in N processes  [1 if there is a core for it]",
+    help="Score in N processes per bundle  [1 if a core is free]",
 )
 @digest_option
 @console_options
