@@ -29,12 +29,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from automl.cores import usable_cores
 from automl.data.read import read_table
 from automl.engines.base import Booster
 from automl.features.matrix import Matrix
 from automl.model.bundle import load_bundle
 from automl.model.predictor import Predictor
-from automl.search.cores import usable_cores
 
 BATCHES = (1, 16, 256)
 _CHUNK = 65_536

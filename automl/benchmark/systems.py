@@ -16,8 +16,8 @@ from automl import plugins
 from automl.benchmark.measure import folder_bytes, run_measured
 from automl.benchmark.scores import score_file
 from automl.benchmark.sets import DataSet
+from automl.cores import usable_cores
 from automl.errors import ConfigError, DataError
-from automl.search.cores import usable_cores
 from automl.task import Task
 
 PEERS = "automl.benchmark.peers"

@@ -68,10 +68,12 @@ class _Table:
 
     def rows(self, places: Sequence[Places]) -> Places:
         """(n,) row of the table for each row of data."""
-        rows = [
-            places[i] if factor == 1 else places[i] * factor for i, factor in self.factors.items()
-        ]
-        return rows[0] if len(rows) == 1 else np.sum(rows, axis=0)
+        rows: Places | None = None
+        for i, factor in self.factors.items():
+            mine = places[i] if factor == 1 else places[i] * factor
+            rows = mine if rows is None else rows + mine
+        assert rows is not None
+        return rows
 
 
 class Forest:
@@ -129,8 +131,8 @@ class Forest:
     def margin_of_few(self, places: Sequence[Places]) -> NDArray[np.float64]:
         """What `margin_of` gives, for rows that fill no block: nothing is prepared for more."""
         n_rows = len(places[0])
-        found = np.tile(self.whole, (n_rows, 1))
-        for table in self._tables:
+        found = self._tables[0].words[self._tables[0].rows(places)]
+        for table in self._tables[1:]:
             np.bitwise_and(found, table.words[table.rows(places)], out=found)
         np.multiply(found, self._multiplier, out=found)
         np.right_shift(found, self._shift, out=found)
@@ -311,13 +313,16 @@ class _Bins:
             own[i][-1] = column.n - 1
         return cls(some.feature, union, n, own)
 
-    def places(self, cells: FloatArray, *, below: bool) -> Places:
-        """(n,) bin of each cell; the last is for NaN."""
+    def places(
+        self, cells: FloatArray, absent: NDArray[np.bool_] | None, *, below: bool
+    ) -> Places:
+        """(n,) bin of each cell; the last is for NaN, which is where `absent` is true."""
         if self.points is None:
             codes = np.minimum(cells, self.n - 2)  # codes in no set share a bin; NaN stays NaN
             return np.fmin(codes, self.n - 1).astype(np.intp)
-        places = np.searchsorted(self.points, cells, "right" if below else "left")
-        places[np.isnan(cells)] = self.n - 1
+        places = self.points.searchsorted(cells, "right" if below else "left")
+        if absent is not None:
+            places[absent] = self.n - 1
         return places
 
 
@@ -358,17 +363,28 @@ class Forests:
     def margins(self, values: FloatArray) -> list[NDArray[np.float64]]:
         """(n, k) margins of (n, p) cells, by forest."""
         if self._few is not None and len(values) < self._few.block_rows:
-            return np.split(self._few.margins(values)[0], len(self._forests), axis=1)
-        below, dtype = self._forests[0].below, self._forests[0].dtype
+            margin, k = self._few.margins(values)[0], self._forests[0].n_outputs
+            return [margin[:, i : i + k] for i in range(0, margin.shape[1], k)]
+        below = self._forests[0].below
+        values = values.astype(self._forests[0].dtype, copy=False)
+        absent = np.isnan(values)
+        some = bool(absent.any())
         places = {
-            key: bins.places(values[:, bins.feature].astype(dtype, copy=False), below=below)
+            key: bins.places(
+                values[:, bins.feature], absent[:, bins.feature] if some else None, below=below
+            )
             for key, bins in self._bins.items()
         }
         scratch: _Scratch | None = None
         margins = []
         for i, forest in enumerate(self._forests):
             keys = [column.key for column in forest.columns]
-            own = [self._bins[key].own[i].take(places[key], mode="clip") for key in keys]
+            own = [places[key] for key in keys]
+            if len(self._forests) > 1:
+                own = [
+                    self._bins[key].own[i].take(place, mode="clip")
+                    for key, place in zip(keys, own, strict=True)
+                ]
             if keys and len(values) < forest.block_rows:
                 margins.append(forest.margin_of_few(own))
                 continue

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from automl.cores import over_columns
 from automl.data.audit import Finding
 from automl.data.schema import Kind
 from automl.data.target import Target
@@ -138,7 +139,11 @@ def profile_table(
         n_rows=len(frame),
         n_seen=len(frame) if rows is None else len(rows),
         notes=tuple(notes),
-        columns=tuple(_column(view, outliers.get(view.name), same) for view in views),
+        columns=tuple(
+            over_columns(
+                lambda view: _column(view, outliers.get(view.name), same), views, n_rows=len(frame)
+            )
+        ),
         findings=ordered(findings),
         relations=relations,
         holes=find_holes(frame, views),

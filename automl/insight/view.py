@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from automl.cores import over_columns
 from automl.data.cells import read_cells
 from automl.data.infer import infer_column
 from automl.data.personal import Personal, find_personal, masked
@@ -102,10 +103,13 @@ def look_at(
     rows: the rows looked at; None = all. Missing cells and plain numbers are those of all rows in
     any case.
     """
-    return [
-        _look(frame.iloc[:, i], rows, headers.get(str(name), str(name)), is_target=name == target)
-        for i, name in enumerate(frame.columns)
-    ]
+
+    def look(i: int) -> View:
+        name = frame.columns[i]
+        header = headers.get(str(name), str(name))
+        return _look(frame.iloc[:, i], rows, header, is_target=name == target)
+
+    return list(over_columns(look, range(frame.shape[1]), n_rows=len(frame)))
 
 
 def _look(series: pd.Series[Any], rows: Codes | None, header: str, *, is_target: bool) -> View:

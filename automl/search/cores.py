@@ -1,51 +1,17 @@
-"""How many cores this process may really use, and how many workers share them."""
+"""How many workers a run has, and how many threads each."""
 
 from __future__ import annotations
 
-import math
-import os
-from pathlib import Path
-
+from automl.cores import usable_cores
 from automl.engines.base import TableSize
 from automl.search.setup import fold_seconds
 
-# cgroup v2 and v1; absent elsewhere (macOS, Windows), where only the affinity counts.
-_QUOTA_V2 = Path("/sys/fs/cgroup/cpu.max")
-_QUOTA_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-_PERIOD_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 _CELL_BYTES = 6  # of text, about
 # So many cells more make a worker take a thread more instead of having another beside it, which
 # would hold the table once more.
 _THREAD_CELLS = 10_000_000
 # A fold of a small model may take this share of the budget: a few trials fit then.
 _FOLD_SHARE = 0.25
-
-
-def usable_cores() -> int:
-    """Cores by affinity and cgroup quota, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    quota = _cpu_quota()
-    return max(1, cores if quota is None else min(cores, math.ceil(quota)))
-
-
-def _cpu_quota() -> float | None:
-    """Cores' worth of time per period that the cgroup allows, or None without a limit."""
-    text = _read(_QUOTA_V2)
-    if text is not None:
-        limit, _, length = text.partition(" ")
-        return None if limit == "max" else int(limit) / int(length or 100_000)
-    quota, period = _read(_QUOTA_V1) or "-1", _read(_PERIOD_V1) or "100000"
-    return None if int(quota) <= 0 else int(quota) / int(period)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return None
 
 
 def plan_workers(

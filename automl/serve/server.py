@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.cores import usable_cores
 from automl.errors import ConfigError
-from automl.search.cores import usable_cores
 from automl.serve.access import Access, hosts_for
 from automl.serve.app import App
 from automl.serve.endpoints import Service

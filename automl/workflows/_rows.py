@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from automl.cores import usable_cores
 from automl.data.contract import Change, Check, WrongCell
 from automl.data.read import ReadOptions, Table, TextTable, read_chunks
 from automl.data.schema import ParsedTable
 from automl.errors import ConfigError, DataError
 from automl.model.bundle import load_bundle
-from automl.search.cores import usable_cores
 
 if TYPE_CHECKING:
     from automl.model.predictor import Mode, Predictor

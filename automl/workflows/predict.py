@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from automl.cores import usable_cores
 from automl.data.read import ReadOptions, TextTable
 from automl.data.schema import ParsedTable
 from automl.data.write import format_of, writing
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.features.matrix import Matrix
-from automl.search.cores import usable_cores
 from automl.workflows._beyond import check_beyond, set_texts
 from automl.workflows._contract import check_report, reporting
 from automl.workflows._rows import (

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from automl.cores import over_columns
 from automl.data.sources import _text_cells as text_cells
 from automl.data.sources._dialect import DELIMITERS, Dialect, any_field_size, find_dialect, records
 from automl.data.sources._names import unique_names
@@ -286,14 +287,21 @@ class _Layout:
             self.raise_ragged()
         if not self.request.typed:
             return self._texts(columns, n_rows, first=first)
+        columns.reverse()
+
+        def converted(name: str) -> tuple[str, text_cells.Cells, bool]:
+            column = self._column(waiting[name].pop(), name)
+            has_commas = pa.types.is_string(column.type) and self._has_commas(column)
+            return name, text_cells.to_array(column), has_commas
+
+        # Each Arrow column is freed as soon as it is converted.
+        waiting = {name: [columns.pop()] for name in self.names}
         data: dict[str, text_cells.Cells] = {}
         commas: list[str] = []
-        columns.reverse()
-        for name in self.names:  # each Arrow column is freed as soon as it is converted
-            column = self._column(columns.pop(), name)
-            if pa.types.is_string(column.type) and self._has_commas(column):
+        for name, cells, has_commas in over_columns(converted, self.names, n_rows=n_rows):
+            data[name] = cells
+            if has_commas:
                 commas.append(name)
-            data[name] = text_cells.to_array(column)
         return Piece(pd.DataFrame(data, copy=False), self.headers, self._noted(commas))
 
     def _texts(self, columns: list[Any], n_rows: int, *, first: bool) -> Piece:
