@@ -44,13 +44,14 @@ def objective_losses(data: RunData, stacked: Floats) -> list[float]:
     for split in data.splits:
         margin = stacked[start : start + len(split.scored)]
         start += len(split.scored)
-        y = data.y[split.scored]
-        weight = None if data.weight is None else data.weight[split.scored]
-        losses.append(_loss(data, y, margin, weight))
+        losses.append(objective_loss(data, split.scored, margin))
     return losses
 
 
-def _loss(data: RunData, y: Floats, margin: Floats, weight: Floats | None) -> float:
+def objective_loss(data: RunData, rows: NDArray[np.integer], margin: Floats) -> float:
+    """The objective's loss of the (n_rows, k) margins of some rows, as in boosters' curves."""
+    y = data.y[rows]
+    weight = None if data.weight is None else data.weight[rows]
     if data.objective is Objective.LOGISTIC:
         each = np.logaddexp(0.0, margin[:, 0]) - y * margin[:, 0]
     elif data.objective is Objective.SOFTMAX:

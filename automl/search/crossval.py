@@ -26,6 +26,7 @@ from automl import plugins
 from automl.engines.base import Booster, Engine, FitSetup, Prepared
 from automl.features.matrix import IntArray, Matrix, origin_weights
 from automl.features.recipes import FittedRecipe, Fold, fit_recipe, load_recipe
+from automl.search.baseline import constant_margin, objective_loss
 from automl.search.clock import Clock, clock_of
 from automl.search.disk import whole_file
 from automl.search.lesson import lesson_target
@@ -39,6 +40,7 @@ PLAIN = "plain"
 # Of recipes' matrices and of binned data that a worker keeps, each.
 _CACHE_BYTES = 200_000_000
 _LEAST_CACHED, _MOST_CACHED = 1, 64
+_KNOWN_ROWS = 2000  # that a model of all rows is tried on
 
 
 def load_engine(name: str) -> Engine:
@@ -135,7 +137,10 @@ class FoldTrainer:
         return {"predict_seconds": predict_seconds, "model_bytes": path.stat().st_size}
 
     def refit(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Train on all rows for a fixed number of trees, without validation rows."""
+        """Train on all rows for a fixed number of trees, without validation rows.
+
+        The result also has "known_loss", of some of these rows, and theirs of a constant.
+        """
         rows = np.arange(self.data.matrix.n_rows)
         clock = clock_of(task)
         setup = self._setup(task, clock, patience=0)
@@ -143,7 +148,18 @@ class FoldTrainer:
         booster = load_engine(task["engine"]).fit(
             prepared, rows, None, params=task["params"], setup=setup
         )
-        return _saved(task, booster, recipe, clock)
+        return {**_saved(task, booster, recipe, clock), **self._known(booster, recipe)}
+
+    def _known(self, booster: Booster, recipe: FittedRecipe | None) -> dict[str, float]:
+        n_rows = self.data.matrix.n_rows
+        some = np.random.default_rng(0).permutation(n_rows)[:_KNOWN_ROWS]
+        matrix = self.data.matrix.take(some)
+        margin = booster.margin(matrix if recipe is None else recipe.transform(matrix))
+        constant = np.tile(constant_margin(self.data, some), (len(some), 1))
+        return {
+            "known_loss": objective_loss(self.data, some, margin),
+            "constant_loss": objective_loss(self.data, some, constant),
+        }
 
     def fit_part(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Train on a share of a split's training rows and predict its valid rows.

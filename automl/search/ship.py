@@ -24,6 +24,9 @@ Rows = NDArray[np.int64]
 # Rounds after which the clock ended the training of a model, by what the model is called.
 Stops = Mapping[str, int]
 GRACE = 0.15  # seconds that a task may take past its limit before it is killed
+# Of a model of all rows: share of its trees that the clock must leave, and how much worse than
+# the folds' models it may be on a sample of rows, with a share of what a constant loses.
+_MOST_TREES, _WORSE, _SLACK = 0.5, 1.25, 0.02
 _PROBE_ROWS = 8
 _SHAP_TASKS = 8
 _SHAP_SHARE = 0.7  # of the seconds left, as a guard against a probe that ran undisturbed
@@ -65,7 +68,7 @@ def refit_members(
 
     chosen: trials with their weights.  stops: rounds after which a refit ends, by trial name.
     The tree count is the folds' mean, scaled by the rows that a split did not train on. Raises
-    NotDone where one of them has no model.
+    NotDone where one of them has no model, or none that could ship: nobody has scored it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tasks: list[dict[str, Any]] = []
@@ -90,12 +93,34 @@ def refit_members(
     members, cut = [], {}
     for (trial, weight), report in zip(chosen, reports, strict=True):
         task, result = report.task, report.result or {}
+        _check_refit(trial, task, result)
         recipe_file = task["recipe_file"]
         recipe = _recipe(None if recipe_file is None else Path(recipe_file))
         members.append(_member(trial, weight, ((Path(task["model"]), recipe),)))
         if result["by_clock"]:
             cut[trial.name] = int(result["n_trained"])
     return members, cut
+
+
+def _check_refit(trial: Trial, task: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Raise NotDone for a model of all rows that is surely worse than those of the folds.
+
+    It may have lost most of its trees to the clock, or have diverged: many classes and a high
+    learning rate can do that. Then it fits rows that it knows worse than the folds' models fit
+    rows that are new to them.
+    """
+    short = result["n_trained"] < _MOST_TREES * task["max_trees"]
+    if short and result["by_clock"] and task["stop_after"] is None:
+        raise NotDone(f"the clock cut {trial.name} short", late=True)
+    loss, known = trial.objective_loss, float(result["known_loss"])
+    if loss is None or not math.isfinite(loss):
+        return
+    if not known <= _WORSE * loss + _SLACK * float(result["constant_loss"]):
+        raise NotDone(
+            f"trained on all rows, {trial.name} fits them worse ({known:.4g}) than the models of "
+            f"the folds fit new ones ({loss:.4g})",
+            late=False,
+        )
 
 
 def refit_trees(trial: Trial, data: RunData) -> int:

@@ -91,7 +91,7 @@ def test_ten_exchanges_in_a_minute(
     stored: Path, rewritten: Callable[[str], Path], tmp_path: Path, row: dict[str, Any]
 ) -> None:
     others = [rewritten(str(i)) for i in range(10)]
-    loads = exchanged(10, 4.0, stored, others, tmp_path, row)
+    loads = exchanged(10, 6.0, stored, others, tmp_path, row)
     assert [load.failed for load in loads] == [[]] * len(loads)
     assert len(loads[0].ids) == 11
 
