@@ -14,7 +14,7 @@ from automl.engines.base import Booster
 from automl.features.matrix import FloatArray, Matrix
 
 # Microseconds of tables for few rows: of a call, and per row of each tree; measured.
-_FEW_ROWS, _TABLES_MICROSECONDS, _LOOK_UP_MICROSECONDS = 64, 110.0, 0.007
+_TABLES_MICROSECONDS, _LOOK_UP_MICROSECONDS = 110.0, 0.007
 
 
 @runtime_checkable
@@ -37,7 +37,7 @@ class _Walking(Protocol):
     n_trees: int
 
     def walk_microseconds(self, n_rows: int) -> float:
-        """What its library takes."""
+        """What its library takes; infinite where the rows are not few."""
         ...
 
     def walk(self, matrix: Matrix) -> NDArray[np.float64]:
@@ -119,8 +119,6 @@ class Joint:
 
     def _walked(self, n_rows: int) -> dict[int, _Walking]:
         """The boosters whose libraries are quicker for so few rows than tables for all of them."""
-        if n_rows > _FEW_ROWS:
-            return {}
         walking: dict[int, _Walking] = {
             i: each for i, each in enumerate(self._walking) if each is not None
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,6 +128,11 @@ def make_trials(folder: Path, scorer: Scorer, margins: dict[str, np.ndarray]) ->
     return trials
 
 
+def rules(**changes: Any) -> ChoiceRules:
+    usual = {"single": False, "calibrate": False, "crossfit_seconds": float("inf"), "seed": 0}
+    return ChoiceRules(**{**usual, **changes})
+
+
 @pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
 def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
@@ -138,14 +144,7 @@ def test_choice_is_scored_as_it_ships(metric: str, tmp_path: Path) -> None:
         trials,
         margins,
         scorer,
-        ChoiceRules(
-            single=False,
-            limits=Limits(members=3),
-            baseline_loss=0.7,
-            calibrate=True,
-            crossfit_seconds=float("inf"),
-            seed=0,
-        ),
+        rules(limits=Limits(members=3), baseline_loss=0.7, calibrate=True),
     )
     assert 2 <= len(choice.weights) <= 3
     assert sum(choice.weights.values()) == pytest.approx(1.0)
@@ -170,14 +169,7 @@ def test_crossfitted_score_of_repeats_is_of_one_model_too(tmp_path: Path) -> Non
         make_trials(tmp_path, scorer, margins),
         margins,
         scorer,
-        ChoiceRules(
-            single=False,
-            limits=Limits(members=3),
-            baseline_loss=-0.5,
-            calibrate=False,
-            crossfit_seconds=float("inf"),
-            seed=0,
-        ),
+        rules(limits=Limits(members=3), baseline_loss=-0.5),
     )
     # Weights chosen on fewer rows cannot be clearly better than those chosen on all.
     assert choice.score_crossfitted is not None
@@ -195,13 +187,10 @@ def test_single_ships_the_best_trial_within_the_limits(
         make_trials(tmp_path, scorer, margins),
         margins,
         scorer,
-        ChoiceRules(
+        rules(
             single=True,
             limits=Limits(members=1, trees={"fake-1": 2.0, "fake-2": 4.0}, max_trees=max_trees),
             baseline_loss=-0.5,
-            calibrate=False,
-            crossfit_seconds=float("inf"),
-            seed=0,
         ),
     )
     assert dict(choice.weights) == {ships: 1.0}
@@ -220,14 +209,7 @@ def test_crossfitted_score_counts_outliers_as_they_are(tmp_path: Path) -> None:
         make_trials(tmp_path, scorer, margins),
         margins,
         scorer,
-        ChoiceRules(
-            single=False,
-            limits=Limits(members=2),
-            baseline_loss=1.0,
-            calibrate=False,
-            crossfit_seconds=float("inf"),
-            seed=0,
-        ),
+        rules(limits=Limits(members=2), baseline_loss=1.0),
     )
     assert choice.score > 100
     assert choice.score_crossfitted == pytest.approx(choice.score, rel=0.01)
