@@ -43,7 +43,7 @@ _NUMBERING = {16: (0x0CBD, 12), 32: (0x0472BE9B, 27), 64: (0x857DC676C47A9BC9, 5
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """The bins of one feature; the last is for NaN."""
 
     feature: int
@@ -57,7 +57,7 @@ class _Column:
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """(b, w) leaves that are possible by the bin of one column, or by the bins of several.
 
     factors: by column, what its bin is multiplied with; the row is the sum over the columns.
@@ -87,7 +87,8 @@ class Forest:
         below: bool,
         set_is_left: bool,
     ) -> None:
-        """base: (k,) what the sums begin with; its dtype is that of cells and sums.
+        """trees: with at least one split.  base: (k,) what the sums begin with; its dtype is that
+        of cells and sums.
 
         below: rows go left where x < threshold (else where x <= threshold).
         set_is_left: codes in the set of a split go left, all others right (else the reverse).
@@ -105,52 +106,28 @@ class Forest:
         columns, tables = [], []
         for feature in np.unique(trees.feature).tolist():
             points, table = _table(feature, trees, masks, base.dtype, set_is_left)
-            columns.append(_Column(feature, points, len(table)))
+            columns.append(Column(feature, points, len(table)))
             # In rows: `take` would copy the whole of what lies otherwise in memory.
             tables.append(np.ascontiguousarray(table[:, used]) & self.whole)
         self.columns = tuple(columns)
-        self._tables = _joined(tables)
-        self._ends = np.searchsorted(outputs[used], np.arange(len(base)), side="right")
-        multiplier, self._shift = (self.whole.dtype.type(x) for x in _NUMBERING[masks.bits])
-        self._multiplier = multiplier
+        self.words, self.tables = _in_one(_joined(tables))
+        self.ends = np.searchsorted(outputs[used], np.arange(len(base)), side="right")
+        self.multiplier, self.shift = (self.whole.dtype.type(x) for x in _NUMBERING[masks.bits])
         bit = self.whole.dtype.type(1) << np.arange(masks.bits, dtype=self.whole.dtype)
-        numbers = ((bit * multiplier) >> self._shift).astype(np.int64)
-        leaves = masks.leaves(trees, numbers, self.dtype)[used]
-        self._leaves = leaves.reshape(-1)
-        self._first = (np.arange(len(used)) * leaves.shape[1]).astype(np.int32)
+        numbers = ((bit * self.multiplier) >> self.shift).astype(np.int64)
+        self.leaves = masks.leaves(trees, numbers, self.dtype)[used]
+        self._first = (np.arange(len(used)) * self.leaves.shape[1]).astype(np.int32)
+        # Rows that are scored at a time.
+        self.block_rows = min(max(_BLOCK_WORDS // len(used), 16), 1024)
 
-    def margin(self, values: FloatArray) -> NDArray[np.float64]:
-        """(n, k) margins of (n, p) cells."""
-        return Forests([self]).margins(values)[0]
-
-    @property
-    def block_rows(self) -> int:
-        """Rows that are scored at a time."""
-        return int(np.clip(_BLOCK_WORDS // len(self.whole), 16, 1024))
-
-    def margin_of_few(self, places: Sequence[Places]) -> NDArray[np.float64]:
-        """What `margin_of` gives, for rows that fill no block: nothing is prepared for more."""
-        n_rows = len(places[0])
-        found = self._tables[0].words[self._tables[0].rows(places)]
-        for table in self._tables[1:]:
-            np.bitwise_and(found, table.words[table.rows(places)], out=found)
-        np.multiply(found, self._multiplier, out=found)
-        np.right_shift(found, self._shift, out=found)
-        values = self._leaves[found.astype(np.int32) + self._first]
-        out = np.zeros((n_rows, self.n_outputs))
-        for k, (start, end) in enumerate(zip([0, *self._ends[:-1]], self._ends, strict=True)):
-            if end > start:  # one by one, from the first tree to the last; no -0.0
-                out[:, k] += np.add.accumulate(values[:, start:end], axis=1)[:, -1]
-        return out
-
-    def margin_of(self, places: Sequence[Places], scratch: _Scratch) -> NDArray[np.float64]:
+    def margin_of(self, places: Sequence[Places], scratch: Scratch) -> NDArray[np.float64]:
         """(n, k) margins of rows by their bins in each of `columns`."""
         from scipy.sparse import csr_array
 
         n_rows, size, n_words = len(places[0]), self.block_rows, len(self.whole)
         found, fetched = scratch.words(self.whole.dtype, size, n_words)
         found[:] = self.whole  # any leaf will do in rows that are not there
-        ends = (np.arange(size, dtype=np.int32)[:, None] * n_words + self._ends).reshape(-1)
+        ends = (np.arange(size, dtype=np.int32)[:, None] * n_words + self.ends).reshape(-1)
         # A row per row and output, with a one at each leaf: the product with the leaves adds them
         # one by one, from the first tree to the last, as the libraries do.
         chosen = csr_array(
@@ -159,29 +136,29 @@ class Forest:
                 scratch.leaf[: size * n_words],
                 np.append(np.int32(0), ends),
             ),
-            shape=(len(ends), len(self._leaves)),
+            shape=(len(ends), self.leaves.size),
         )
         leaf = chosen.indices.reshape(size, n_words)
-        rows_of = [table.rows(places) for table in self._tables]
+        rows_of = [table.rows(places) for table in self.tables]
         out = np.empty((n_rows, self.n_outputs))
         for start in range(0, n_rows, size):
             n = min(size, n_rows - start)
-            for j, (table, rows) in enumerate(zip(self._tables, rows_of, strict=True)):
+            for j, (table, rows) in enumerate(zip(self.tables, rows_of, strict=True)):
                 words = fetched[:n] if j else found[:n]
                 np.take(table.words, rows[start : start + n], axis=0, out=words, mode="clip")
                 if j:
                     np.bitwise_and(found[:n], words, out=found[:n])
-            np.multiply(found, self._multiplier, out=found)
-            np.right_shift(found, self._shift, out=found)
+            np.multiply(found, self.multiplier, out=found)
+            np.right_shift(found, self.shift, out=found)
             np.copyto(leaf, found, casting="unsafe")
             np.add(leaf, self._first, out=leaf)
-            out[start : start + n] = (chosen @ self._leaves).reshape(size, -1)[:n]
+            out[start : start + n] = (chosen @ self.leaves.reshape(-1)).reshape(size, -1)[:n]
         return out
 
 
-def _joined(tables: Sequence[Words]) -> tuple[_Table, ...]:
+def _joined(tables: Sequence[Words]) -> tuple[Table, ...]:
     """The tables, small ones joined: one with a row for each pair of bins saves a look-up."""
-    found = [_Table({i: 1}, words) for i, words in enumerate(tables)]
+    found = [Table({i: 1}, words) for i, words in enumerate(tables)]
     while len(found) > 1:
         found.sort(key=lambda table: len(table.words))
         one, other = (table.words for table in found[:2])
@@ -189,8 +166,16 @@ def _joined(tables: Sequence[Words]) -> tuple[_Table, ...]:
             break
         words = (one[:, None] & other).reshape(-1, one.shape[1])
         factors = {i: factor * len(other) for i, factor in found[0].factors.items()}
-        found[:2] = [_Table({**factors, **found[1].factors}, words)]
+        found[:2] = [Table({**factors, **found[1].factors}, words)]
     return tuple(found)
+
+
+def _in_one(tables: Sequence[Table]) -> tuple[Words, tuple[Table, ...]]:
+    """(rows of all tables, w) words, and the tables as parts of them."""
+    words = np.concatenate([table.words for table in tables])
+    ends = np.cumsum([len(table.words) for table in tables])
+    parts = np.split(words, ends[:-1])
+    return words, tuple(map(Table, (table.factors for table in tables), parts))
 
 
 def _with_constants(trees: Trees, base: NDArray[np.floating[Any]]) -> Trees:
@@ -260,7 +245,7 @@ def _clear(table: Words, place: NDArray[np.intp], tree: NDArray[Any], words: Wor
     np.bitwise_and.at(table.reshape(-1), flat.reshape(-1), words.reshape(-1))
 
 
-class _Scratch:
+class Scratch:
     """Memory for the blocks of some forests; fresh memory would cost more than sums."""
 
     def __init__(self, forests: Sequence[Forest]) -> None:
@@ -278,119 +263,6 @@ class _Scratch:
         if dtype not in self._ones:
             self._ones[dtype] = np.ones(self._n_words, dtype)
         return self._ones[dtype]
-
-
-@dataclass(frozen=True)
-class _Bins:
-    """The bins of one feature of all forests together, and each forest's own.
-
-    points: as in `_Column`.  n: bins.  own: (n,) of each forest that has the feature, by its
-    number: its own bin.
-    """
-
-    feature: int
-    points: FloatArray | None
-    n: int
-    own: dict[int, Places]
-
-    @classmethod
-    def of(cls, columns: dict[int, _Column]) -> _Bins:
-        """Of the columns that the forests with these numbers have."""
-        some = next(iter(columns.values()))
-        points = [column.points for column in columns.values() if column.points is not None]
-        if not points:
-            n, union = max(column.n for column in columns.values()), None
-            own = {i: np.minimum(np.arange(n), column.n - 2) for i, column in columns.items()}
-        else:
-            union = np.unique(np.concatenate(points))
-            n = len(union) + 2
-            # No point lies within a bin of the union, which ends at one of its points.
-            own = {
-                i: np.append(np.searchsorted(p, union), [len(p), 0])
-                for i, p in zip(columns, points, strict=True)
-            }
-        for i, column in columns.items():
-            own[i][-1] = column.n - 1
-        return cls(some.feature, union, n, own)
-
-    def places(
-        self, cells: FloatArray, absent: NDArray[np.bool_] | None, *, below: bool
-    ) -> Places:
-        """(n,) bin of each cell; the last is for NaN, which is where `absent` is true."""
-        if self.points is None:
-            codes = np.minimum(cells, self.n - 2)  # codes in no set share a bin; NaN stays NaN
-            return np.fmin(codes, self.n - 1).astype(np.intp)
-        places = self.points.searchsorted(cells, "right" if below else "left")
-        if absent is not None:
-            places[absent] = self.n - 1
-        return places
-
-
-class Forests:
-    """Forests that take the same cells: the bin of a cell is found once for all of them."""
-
-    def __init__(self, forests: Sequence[Forest]) -> None:
-        """All compare alike: `below` and `dtype` are the same."""
-        self._forests = tuple(forests)
-        columns: dict[tuple[int, bool], dict[int, _Column]] = {}
-        for i, forest in enumerate(forests):
-            for column in forest.columns:
-                columns.setdefault(column.key, {})[i] = column
-        self._bins = {key: _Bins.of(found) for key, found in columns.items()}
-        self._few: Forests | None = None
-
-    def prepare(self) -> None:
-        """Make one forest of all, for few rows: what a call costs beside its rows counts there.
-
-        It has the outputs of all forests side by side. Nothing is made where it would be large,
-        and where a feature is a category to some and a number to others.
-        """
-        first = self._forests[0]
-        mixed = len({feature for feature, _ in self._bins}) < len(self._bins)
-        if len(self._forests) < 2 or mixed or self._few is not None:
-            return
-        joined = Trees.side_by_side([one.trees for one in self._forests], first.n_outputs)
-        if small(joined):
-            base = np.concatenate([one.base for one in self._forests])
-            whole = Forest(joined, base, below=first.below, set_is_left=first.set_is_left)
-            self._few = Forests([whole])
-
-    @property
-    def block_rows(self) -> int:
-        """Rows from which on no forest takes them for few."""
-        return min(forest.block_rows for forest in self._forests)
-
-    def margins(self, values: FloatArray) -> list[NDArray[np.float64]]:
-        """(n, k) margins of (n, p) cells, by forest."""
-        if self._few is not None and len(values) < self._few.block_rows:
-            margin, k = self._few.margins(values)[0], self._forests[0].n_outputs
-            return [margin[:, i : i + k] for i in range(0, margin.shape[1], k)]
-        below = self._forests[0].below
-        values = values.astype(self._forests[0].dtype, copy=False)
-        absent = np.isnan(values)
-        some = bool(absent.any())
-        places = {
-            key: bins.places(
-                values[:, bins.feature], absent[:, bins.feature] if some else None, below=below
-            )
-            for key, bins in self._bins.items()
-        }
-        scratch: _Scratch | None = None
-        margins = []
-        for i, forest in enumerate(self._forests):
-            keys = [column.key for column in forest.columns]
-            own = [places[key] for key in keys]
-            if len(self._forests) > 1:
-                own = [
-                    self._bins[key].own[i].take(place, mode="clip")
-                    for key, place in zip(keys, own, strict=True)
-                ]
-            if keys and len(values) < forest.block_rows:
-                margins.append(forest.margin_of_few(own))
-                continue
-            scratch = scratch or _Scratch(self._forests)
-            margins.append(forest.margin_of(own, scratch))
-        return margins
 
 
 def small(trees: Trees) -> bool:

@@ -9,12 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.engines._forest import Forest, Forests
+from automl.engines._forest import Forest
+from automl.engines._forests import Forests
 from automl.engines.base import Booster
 from automl.features.matrix import FloatArray, Matrix
-
-# Microseconds of tables for few rows: of a call, and per row of each tree; measured.
-_TABLES_MICROSECONDS, _LOOK_UP_MICROSECONDS = 110.0, 0.007
 
 
 @runtime_checkable
@@ -33,8 +31,6 @@ class _Tabled(Protocol):
 @runtime_checkable
 class _Walking(Protocol):
     """A tabled booster whose library may be quicker than tables where rows are few."""
-
-    n_trees: int
 
     def walk_microseconds(self, n_rows: int) -> float:
         """What its library takes; infinite where the rows are not few."""
@@ -79,20 +75,17 @@ class Joint:
         for booster in self._tabled:
             if booster is not None:
                 booster.prepare(matrix)
-        for _, forests, _ in self._alike(self._tables(matrix, frozenset())):
+        for _, forests, _ in self._alike(self._tables(matrix)):
             forests.prepare()
 
     def margins(self, matrix: Matrix) -> list[NDArray[np.float64]]:
         """(n, k) margin of each booster, to the bit as it gives it alone."""
         margins: dict[int, NDArray[np.float64]] = {}
         pools: dict[object, Any] = {}
-        walked = self._walked(matrix.n_rows)
-        tables = self._tables(matrix, frozenset(walked))
+        tables = self._tables(matrix)
         for i, found in tables.items():
             pooled = self._pooled[i]
-            if i in walked:
-                margins[i] = walked[i].walk(matrix)
-            elif pooled is not None:
+            if pooled is not None:
                 kind = pooled.pool_kind()
                 if kind not in pools:
                     pools[kind] = pooled.pool(matrix)
@@ -100,12 +93,14 @@ class Joint:
             elif found is None:
                 margins[i] = self._boosters[i].margin(matrix)
         for places, forests, values in self._alike(tables):
-            margins |= zip(places, forests.margins(values), strict=True)
+            walking = self._walking_all(places, forests, matrix.n_rows)
+            if walking is None:
+                margins |= zip(places, forests.margins(values), strict=True)
+            else:
+                margins |= {i: each.walk(matrix) for i, each in walking.items()}
         return [margins[i] for i in range(len(self._boosters))]
 
-    def _tables(
-        self, matrix: Matrix, without: frozenset[int]
-    ) -> dict[int, tuple[FloatArray, Forest] | None]:
+    def _tables(self, matrix: Matrix) -> dict[int, tuple[FloatArray, Forest] | None]:
         """The tables of each booster, in order; they are made on the first call.
 
         Every other call asks for the last one first, so that two threads make different ones.
@@ -114,18 +109,21 @@ class Joint:
         found: dict[int, tuple[FloatArray, Forest] | None] = {}
         for i in order[:: -1 if next(self._calls) % 2 else 1]:
             booster = self._tabled[i]
-            found[i] = None if booster is None or i in without else booster.tables(matrix)
+            found[i] = None if booster is None else booster.tables(matrix)
         return {i: found[i] for i in order}
 
-    def _walked(self, n_rows: int) -> dict[int, _Walking]:
-        """The boosters whose libraries are quicker for so few rows than tables for all of them."""
-        walking: dict[int, _Walking] = {
-            i: each for i, each in enumerate(self._walking) if each is not None
-        }
+    def _walking_all(
+        self, places: Sequence[int], forests: Forests, n_rows: int
+    ) -> dict[int, _Walking] | None:
+        """The boosters at `places` if their libraries are quicker for so few rows; else None."""
+        walking: dict[int, _Walking] = {}
+        for i in places:
+            each = self._walking[i]
+            if each is None:
+                return None
+            walking[i] = each
         by_walks = sum(each.walk_microseconds(n_rows) for each in walking.values())
-        n_trees = sum(each.n_trees for each in walking.values())
-        by_tables = _TABLES_MICROSECONDS + _LOOK_UP_MICROSECONDS * n_trees * n_rows
-        return walking if by_walks < by_tables else {}
+        return walking if by_walks < forests.few_microseconds(n_rows) else None
 
     def _alike(
         self, tables: Mapping[int, tuple[FloatArray, Forest] | None]

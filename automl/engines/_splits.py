@@ -7,7 +7,7 @@ W = words of a tree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -106,6 +106,12 @@ class Trees:
         )
         return cls(**joined)
 
+    def with_sets_behind(self, n_features: int) -> Trees:
+        """The same trees, where features that any split takes for a category come `n_features`
+        later, so that other trees may take them for numbers."""
+        as_set = np.isin(self.feature, self.feature[self.is_set])
+        return replace(self, feature=np.where(as_set, self.feature + n_features, self.feature))
+
     @cached_property
     def tree(self) -> IntArray:
         """(S,) tree of each split."""
@@ -129,7 +135,7 @@ class Trees:
         feature, threshold = self.feature[numbers], self.threshold[numbers]
         order = np.lexsort((threshold, feature))
         feature, threshold = feature[order], threshold[order]
-        fresh = (np.diff(feature) != 0) | (np.diff(threshold) != 0)
+        fresh = (feature[1:] != feature[:-1]) | (threshold[1:] != threshold[:-1])
         return int(n_codes.sum()) + int(fresh.sum()) + bool(len(feature))
 
 

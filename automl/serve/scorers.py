@@ -36,7 +36,7 @@ _POOLS: Final = (
     "NUMEXPR_NUM_THREADS",
 )
 _LONGEST_BODY = 65_536  # larger ones are no small requests
-_FRAME_REQUESTS = 64
+_MOST_SENT = 64  # requests that a process has at a time; the others wait here
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _END_SECONDS = 5.0
@@ -72,7 +72,7 @@ class _Process(asyncio.SubprocessProtocol):
         self._seen = seen
         self._frames = Frames()
         self._waiting: deque[_Job] = deque()
-        self._sent: list[_Job] = []  # answered in one frame
+        self._sent: deque[_Job] = deque()  # answered in this order
         self._since = self._loop.time()  # it owes an answer
         self._flushing = False
         self._closing = False
@@ -86,7 +86,7 @@ class _Process(asyncio.SubprocessProtocol):
 
     def ask(self, job: _Job) -> None:
         self._waiting.append(job)
-        if not self._flushing and not self._sent:
+        if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)  # what comes in this round joins
 
@@ -122,14 +122,15 @@ class _Process(asyncio.SubprocessProtocol):
             self._give_back()
             return
         jobs: list[_Job] = []
-        while self._waiting and len(jobs) < _FRAME_REQUESTS:
+        while self._waiting and len(self._sent) + len(jobs) < _MOST_SENT:
             job = self._waiting.popleft()
             if not job.answer.done():  # its client has left, or waited too long
                 jobs.append(job)
         if not jobs:
             return
-        self._since = self._loop.time()
-        self._sent = jobs
+        if not self._sent:
+            self._since = self._loop.time()
+        self._sent += jobs
         asked = [job.asked for job in jobs]
         head = {} if all(one is None for one in asked) else {"asked": asked}
         self._input.write(packed(head, [job.body for job in jobs]))
@@ -152,9 +153,9 @@ class _Process(asyncio.SubprocessProtocol):
 
     def _take(self, head: dict[str, Any], answers: list[bytes | None]) -> None:
         self._since = self._loop.time()
-        jobs, self._sent = self._sent, []
-        self._seen(len(jobs), head["rows"], head["seconds"])
-        for job, answer in zip(jobs, answers, strict=True):
+        self._seen(len(answers), head["rows"], head["seconds"])
+        for answer in answers:
+            job = self._sent.popleft()
             if not job.answer.done():
                 job.answer.set_result(answer)
         if self._waiting and not self._flushing:
@@ -172,7 +173,7 @@ class _Process(asyncio.SubprocessProtocol):
             if not job.answer.done():
                 job.answer.set_result(None)
         self._waiting.clear()
-        self._sent = []
+        self._sent.clear()
 
     def connection_lost(self, error: Exception | None) -> None:
         """All that it wrote has been read, and it has ended."""

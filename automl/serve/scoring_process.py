@@ -50,8 +50,12 @@ def main() -> None:
     _write(answers, packed({"ready": True}, []))
     frames = Frames()
     while data := os.read(0, _READ_BYTES):
-        for head, bodies in frames.feed(data):
-            asked = head.get("asked") or [None] * len(bodies)
+        asked: list[Any] = []
+        bodies: list[bytes | None] = []
+        for head, parts in frames.feed(data):  # what came while it scored is scored together
+            asked += head.get("asked") or [None] * len(parts)
+            bodies += parts
+        if bodies:
             _write(answers, answer_frame(model, limits, asked, bodies))
     os._exit(0)  # taking the boosters' libraries apart takes up to a second
 
@@ -62,7 +66,7 @@ def answer_frame(
     asked: Sequence[Sequence[Any] | None],
     bodies: Sequence[bytes | None],
 ) -> bytes:
-    """The frame that answers a frame. asked: (interval, sets, mode) of each body; None: plain."""
+    """The frame that answers some bodies. asked: (interval, sets, mode) of each; None: plain."""
     started = time.perf_counter()
     found: list[bytes | None] = [None] * len(bodies)
     groups: dict[Asked, dict[int, Rows]] = {}
