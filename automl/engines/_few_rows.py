@@ -78,7 +78,7 @@ class FewRows:
 
     def margins(self, values: FloatArray) -> NDArray[np.float64]:
         """(n, k) margins of (n, p) cells."""
-        rows = self._bins(values) @ self._factors + self._starts
+        rows = np.asarray(self._bins(values) @ self._factors + self._starts, np.intp)
         if rows.size * self._words.strides[0] <= _AT_ONCE_BYTES:
             found = np.bitwise_and.reduce(self._words[rows], axis=1)
         else:

@@ -22,10 +22,12 @@ from automl.serve.http import (
     Send,
     send_answer,
 )
+from automl.serve.limits import Load
 from automl.serve.metrics import CONTENT_TYPE, Metrics
 from automl.serve.models import Model, Models
 from automl.serve.openapi import openapi
 from automl.serve.refusal import Refusal
+from automl.serve.shortcut import MARK
 from automl.serve.stream import predict_stream
 
 # What is posted, by address.
@@ -63,8 +65,7 @@ class App:
         self._access = access
         self._fault = fault
         self._begin, self._end = begin, end
-        self._in_progress = 0
-        self._held = 0
+        self.load = Load()
         self._document: tuple[int, bytes] | None = None
         self.ready = False
 
@@ -176,7 +177,10 @@ class App:
             raise Refusal(404, f"There is no model {str(name)[:100]!r}.", hint=f"Known: {known}.")
         if rest in POSTED:
             _only(method, "POST")
-            return await self._posted(request, send, model, rest, headers)
+            made = await self._posted(request, send, model, rest, headers)
+            if made is not None and made.plain:
+                request.scope[MARK] = name
+            return made
         if rest in _FACTS or (name is None and rest in _ROOT):
             _only(method, "GET")
         answer = self._shown(request.path, name, rest) or self._fact(model, rest)
@@ -196,12 +200,11 @@ class App:
         request.check_length()
         if not self.ready:
             raise Refusal(503, "The service is about to end.", headers=_AGAIN, close=True)
-        if self._in_progress >= limits.max_requests or self._held > limits.max_held:
+        if self.load.refuses(limits):
             raise Refusal(429, "Too many requests at a time.", headers=_AGAIN, close=True)
-        self._in_progress += 1
         length = request.headers.get(b"content-length", b"")
         held = int(length) if length.isdigit() and len(length) < 16 else limits.max_bytes
-        self._held += held
+        self.load.begin(held)
         try:
             kind = request.header(b"content-type").partition(";")[0].strip().lower()
             if rest == "predict" and TYPES.get(kind) == NDJSON:
@@ -209,8 +212,7 @@ class App:
                 return None
             return await POSTED[rest](self._service, request, model)
         finally:
-            self._in_progress -= 1
-            self._held -= held
+            self.load.end(held)
 
     def _shown(self, path: str, name: str | None, rest: str) -> Answer | None:
         """The page and its files; None for another address."""
@@ -247,7 +249,7 @@ class App:
             return Answer.json({"ready": self.ready}, 200 if self.ready else 503)
         if rest == "metrics":
             models = self._models
-            text = self._metrics.text(models.ids, models.processes, self._in_progress)
+            text = self._metrics.text(models.ids, models.processes, self.load.requests)
             return Answer(text.encode(), content_type=CONTENT_TYPE)
         if rest == "openapi.json":
             if self._document is None or self._document[0] != self._models.version:

@@ -55,7 +55,7 @@ async def predict(service: Service, request: Request, model: Model) -> Answer:
     if kind == JSON and not as_csv and model.scorers is not None:
         made = await model.scorers.answer(body, asked, mode)
         if made is not None:
-            return Answer(made)
+            return Answer(made, plain=asked is PLAIN and mode == "default")
     rows = await _rows_of(service, body, kind, model, mode)
     if asked.explains:
         _check_explained(rows.n)

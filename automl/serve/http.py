@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from automl.serve.limits import Limits
 from automl.serve.refusal import Refusal
 
-Scope = Mapping[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -28,12 +28,16 @@ class ClientLeft(Exception):
 
 @dataclass
 class Answer:
-    """A whole answer. headers: further ones."""
+    """A whole answer. headers: further ones.
+
+    plain: a scoring process made it of the body alone, in the usual form.
+    """
 
     body: bytes
     status: int = 200
     content_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
+    plain: bool = False
 
     @classmethod
     def json(cls, value: Any, status: int = 200) -> Answer:
@@ -47,7 +51,7 @@ class Request:
     """
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
-        self._scope = scope
+        self.scope = scope
         self._receive = receive
         self._limits = limits
         self.method: str = scope["method"]
@@ -68,7 +72,7 @@ class Request:
 
     def query(self) -> dict[str, str]:
         """The parameters of the address. Raises Refusal for repeated ones, or far too many."""
-        raw: bytes = self._scope["query_string"]
+        raw: bytes = self.scope["query_string"]
         if not raw:
             return {}
         if len(raw) > _LONGEST_QUERY:

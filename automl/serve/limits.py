@@ -37,3 +37,23 @@ class Limits:
     def max_held(self) -> int:
         """Bytes of all bodies that are held at a time."""
         return max(16 * self.max_bytes, 64 * MB)
+
+
+class Load:
+    """What is being answered. requests: that are posted.  held: bytes of their bodies."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.held = 0
+
+    def refuses(self, limits: Limits) -> bool:
+        """Whether one more is too many."""
+        return self.requests >= limits.max_requests or self.held > limits.max_held
+
+    def begin(self, n_bytes: int) -> None:
+        self.requests += 1
+        self.held += n_bytes
+
+    def end(self, n_bytes: int) -> None:
+        self.requests -= 1
+        self.held -= n_bytes

@@ -45,11 +45,16 @@ _AGAIN_SECONDS = (1.0, 5.0, 30.0, 60.0)  # after which one that ended is started
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """asked: interval, sets and mode; None for a plain prediction."""
+    """asked: interval, sets and mode; None for a plain prediction.
+
+    take: called with the answer, or None if the service has to make it.  gone: whether nobody
+    waits for it any more.
+    """
 
     body: bytes
     asked: tuple[float | None, float | None, str] | None
-    answer: asyncio.Future[bytes | None]
+    take: Callable[[bytes | None], None]
+    gone: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class _Process(asyncio.SubprocessProtocol):
         jobs: list[_Job] = []
         while self._waiting and len(self._sent) + len(jobs) < _MOST_SENT:
             job = self._waiting.popleft()
-            if not job.answer.done():  # its client has left, or waited too long
+            if not job.gone():  # its client has left, or waited too long
                 jobs.append(job)
         if not jobs:
             return
@@ -155,9 +160,7 @@ class _Process(asyncio.SubprocessProtocol):
         self._since = self._loop.time()
         self._seen(len(answers), head["rows"], head["seconds"])
         for answer in answers:
-            job = self._sent.popleft()
-            if not job.answer.done():
-                job.answer.set_result(answer)
+            self._sent.popleft().take(answer)
         if self._waiting and not self._flushing:
             self._flush()
         if self._closing and not self.load():
@@ -169,11 +172,11 @@ class _Process(asyncio.SubprocessProtocol):
 
     def _give_back(self) -> None:
         """Let the service answer what this cannot any more."""
-        for job in (*self._sent, *self._waiting):
-            if not job.answer.done():
-                job.answer.set_result(None)
+        jobs = (*self._sent, *self._waiting)
         self._waiting.clear()
         self._sent.clear()
+        for job in jobs:
+            job.take(None)
 
     def connection_lost(self, error: Exception | None) -> None:
         """All that it wrote has been read, and it has ended."""
@@ -210,16 +213,35 @@ class Scorers:
 
     async def answer(self, body: bytes, asked: Asked, mode: str) -> bytes | None:
         """The answer to POST predict; None if the service has to make it."""
-        if len(body) > _LONGEST_BODY or asked.explains:
+        process = None if asked.explains else self._for(body)
+        if process is None:
+            return None
+        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+        def take(content: bytes | None) -> None:
+            if not answer.done():
+                answer.set_result(content)
+
+        plain = asked is PLAIN and mode == "default"
+        wanted = None if plain else (asked.interval, asked.sets, mode)
+        process.ask(_Job(body, wanted, take, answer.done))
+        return await answer
+
+    def ask(self, body: bytes, take: Callable[[bytes | None], None]) -> bool:
+        """Whether a process has the body of a plain request now; `take` is called in a later
+        round of the loop, with the answer, or None if the service has to make it."""
+        process = self._for(body)
+        if process is None or process.load() >= _MOST_SENT:
+            return False
+        process.ask(_Job(body, None, take))
+        return True
+
+    def _for(self, body: bytes) -> _Process | None:
+        """The process for a small body; None if there is none, or none is ready."""
+        if len(body) > _LONGEST_BODY:
             return None
         ready = [process for process in self._processes if process.ready]
-        if not ready:
-            return None
-        process = ready[0] if len(ready) == 1 else min(ready, key=_Process.load)
-        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        plain = asked is PLAIN and mode == "default"
-        process.ask(_Job(body, None if plain else (asked.interval, asked.sets, mode), answer))
-        return await answer
+        return min(ready, key=_Process.load) if ready else None
 
     @property
     def n_ready(self) -> int:

@@ -23,7 +23,7 @@ from automl.serve.limits import Limits
 from automl.serve.log import Log, LogOptions
 from automl.serve.metrics import Metrics
 from automl.serve.models import Means, Model, Models, load_model, named_places
-from automl.serve.transport import writing_together
+from automl.serve.shortcut import Shortcut, with_shortcut
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -92,7 +92,7 @@ def serve(
         running = _Running(options, places, loaded, pool, say, debug=debug, stop=stop)
         config = uvicorn.Config(
             running.app,
-            http=_protocol(),
+            http=_protocol(running.shortcut),
             host=options.host,
             port=options.port,
             log_config=None,
@@ -125,10 +125,10 @@ def _uvicorn() -> Any:
     return uvicorn
 
 
-def _protocol() -> type[Any]:
+def _protocol(shortcut: Shortcut) -> type[Any]:
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-    return writing_together(AutoHTTPProtocol)
+    return with_shortcut(AutoHTTPProtocol, shortcut)
 
 
 class _Running:
@@ -165,6 +165,7 @@ class _Running:
             begin=self._begin,
             end=self._end,
         )
+        self.shortcut = Shortcut(self._models, metrics, self.app.load, options.limits)
 
     def run(self, server: Server) -> None:
         """Serve until a signal; raises ConfigError if the address cannot be taken."""
@@ -222,6 +223,7 @@ class _Running:
         """SIGHUP: read tokens and bundles again."""
         try:
             self._access.read()
+            self.shortcut.forget()
         except ConfigError as error:
             self._say(f"The tokens stay as they are: {error}")
         self._tasks.append(asyncio.create_task(self._models.look(now=True)))

@@ -39,13 +39,3 @@ class Together:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
-
-
-def writing_together(protocol: type[Any]) -> type[Any]:
-    """The protocol class with connections of that kind."""
-
-    class Protocol(protocol):  # type: ignore[misc]
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(Together(transport))
-
-    return Protocol

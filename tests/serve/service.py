@@ -35,10 +35,11 @@ class Reply:
 
 @dataclass
 class Live:
-    """A service that runs. said: what it told."""
+    """A service that runs. said: what it told.  stop: ends it."""
 
     port: int
     said: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
@@ -86,7 +87,7 @@ def living(*bundles: str, **options: Any) -> Iterator[Live]:
         if failed:
             raise failed[0]
         port = int(said[-1].split("//")[1].split(" ")[0].rpartition(":")[2])
-        yield Live(port, said)
+        yield Live(port, said, stop)
     finally:
         stop.set()
         thread.join(_SECONDS)
