@@ -3,7 +3,9 @@
 python -m benchmarks.serving BUNDLE DATA.csv [--clients 16] [--seconds 60] [--output FILE.json]
 
 Each client keeps one connection and asks again as soon as it was answered. The empty endpoint is
-one more address of the same service: it takes the same requests, reads them and answers {}.
+one more address of the same service: it takes the same requests, reads them and answers {}. It
+takes the service's usual way, which POST predict leaves where a head is known: see
+`automl/serve/shortcut.py`.
 Short phases of empty and of scored requests take turns, so that both see the same machine; the
 ratio is that of their medians, and GET health, which sends nothing, is given beside it. Then one
 phase of `--seconds` of scored requests alone looks for errors, slow answers and growing memory.
