@@ -111,7 +111,7 @@ class FewRows:
     def _sums(self, values: FloatArray) -> FloatArray:
         """(n, k) sums of (n, w) leaves, one by one, from the first tree to the last; no -0.0."""
         if self._even:
-            each = values.reshape(len(values), self.n_outputs, -1)
+            each = values.reshape(len(values), self.n_outputs, values.shape[1] // self.n_outputs)
             return np.asarray(np.add.accumulate(each, axis=2)[:, :, -1] + self._dtype.type(0.0))
         out = np.zeros((len(values), self.n_outputs), self._dtype)
         for k, (start, end) in enumerate(zip([0, *self._ends[:-1]], self._ends, strict=True)):

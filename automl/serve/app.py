@@ -27,7 +27,7 @@ from automl.serve.metrics import CONTENT_TYPE, Metrics
 from automl.serve.models import Model, Models
 from automl.serve.openapi import openapi
 from automl.serve.refusal import Refusal
-from automl.serve.shortcut import MARK
+from automl.serve.shortcut import MARK, SINCE
 from automl.serve.stream import predict_stream
 
 # What is posted, by address.
@@ -127,7 +127,7 @@ class App:
             await send(message)
 
         try:
-            async with asyncio.timeout(self._service.limits.timeout) as request.deadline:
+            async with asyncio.timeout(self._seconds(request)) as request.deadline:
                 answer = await self._answer(request, sending, model, name, rest, headers)
         except (ClientLeft, asyncio.CancelledError):
             raise
@@ -140,6 +140,12 @@ class App:
         answer.headers = {**headers, **answer.headers}
         await send_answer(send, answer, request)  # who does not read it is cut off: `server`
         return answer.status
+
+    def _seconds(self, request: Request) -> float:
+        """What is left for the answer."""
+        seconds = self._service.limits.timeout
+        since = request.scope.get(SINCE)
+        return seconds if since is None else seconds - asyncio.get_running_loop().time() + since
 
     def _refused(self, error: Exception, request: Request) -> Answer:
         """The answer that an error becomes."""

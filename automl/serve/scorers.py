@@ -159,8 +159,8 @@ class _Process(asyncio.SubprocessProtocol):
     def _take(self, head: dict[str, Any], answers: list[bytes | None]) -> None:
         self._since = self._loop.time()
         self._seen(len(answers), head["rows"], head["seconds"])
-        for answer in answers:
-            self._sent.popleft().take(answer)
+        for answer in answers:  # each by itself: what one does with it is not the others' matter
+            self._loop.call_soon(self._sent.popleft().take, answer)
         if self._waiting and not self._flushing:
             self._flush()
         if self._closing and not self.load():
@@ -176,7 +176,7 @@ class _Process(asyncio.SubprocessProtocol):
         self._waiting.clear()
         self._sent.clear()
         for job in jobs:
-            job.take(None)
+            self._loop.call_soon(job.take, None)
 
     def connection_lost(self, error: Exception | None) -> None:
         """All that it wrote has been read, and it has ended."""

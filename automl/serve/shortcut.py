@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 else:
     _Protocol = object
 
-MARK: Final = "automl.shortcut"  # in a scope: the name of the model, see `Shortcut.learn`
+# In a scope: the name of the model, see `Shortcut.learn`; and when a request was asked that comes
+# from the shortcut, in seconds of the loop.
+MARK: Final = "automl.shortcut"
+SINCE: Final = "automl.since"
 _END: Final = b"\r\n\r\n"
 _LONGEST_HEAD = 4096
 _MOST_HEADS = 4096  # lengths of bodies times clients
@@ -59,10 +62,12 @@ class Shortcut:
     def __init__(self, models: Models, metrics: Metrics, load: Load, limits: Limits) -> None:
         self._models, self._metrics, self._load, self._limits = models, metrics, load, limits
         self._plans: dict[bytes, Plan] = {}
+        self.n_forgotten = 0  # times
 
     def forget(self) -> None:
         """Let each head be looked at again: other tokens may be right now."""
         self._plans.clear()
+        self.n_forgotten += 1
 
     def plan(self, data: bytes) -> Plan | None:
         """What a request that begins so asks for; None if its head is not known, or not whole."""
@@ -131,9 +136,11 @@ class Connection(_Protocol):
     _parser_is_idle = True  # all that the parser was given is answered
     _head: bytes | None = None  # of what the parser was given since it was idle
     _n_given = 0  # bytes of that
+    _n_forgotten = 0  # when that came
     _begun = b""  # of a known request that is not whole yet
     _timer: asyncio.TimerHandle | None = None  # for the rest of it
     _asked: bytes | None = None  # the request that is on the shortcut
+    _asked_at = 0.0
     _behind = b""  # what came behind it
     _ending = False  # the connection ends with the next answer
     _answered_at = 0.0
@@ -171,20 +178,29 @@ class Connection(_Protocol):
             end = data.find(_END, 0, _LONGEST_HEAD)
             self._head = None if end < 0 else data[:end]
             self._n_given, self._parser_is_idle = 0, False
+            self._n_forgotten = self.shortcut.n_forgotten
         self._n_given += len(data)
         super().data_received(data)
 
     def on_response_complete(self) -> None:
         head, self._head = self._head, None
-        if head is not None:
-            headers: Mapping[bytes, bytes] = dict(self.scope["headers"])
-            length = headers.get(b"content-length", b"0")
-            whole = length.isdigit() and b"transfer-encoding" not in headers
-            n_given = len(head) + len(_END) + int(length) if whole else -1
-            if n_given == self._n_given and not self.transport.is_closing():
-                self._parser_is_idle = True
+        if head is not None and self._was_whole(head) and not self.transport.is_closing():
+            self._parser_is_idle = True
+            if self._n_forgotten == self.shortcut.n_forgotten:  # else its token may be an old one
                 self.shortcut.learn(head, cast("Scope", self.scope))
         super().on_response_complete()
+
+    def _was_whole(self, head: bytes) -> bool:
+        """Whether the parser was given the answered request, all of it, and nothing else."""
+        if self.cycle.scope is not self.scope or not self.cycle.response_complete:
+            return False  # another request has begun behind it
+        if b"\n" in head.replace(b"\r\n", b""):
+            return False  # a parser may take that for the end of a head
+        headers: Mapping[bytes, bytes] = dict(self.scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or b"transfer-encoding" in headers:
+            return False
+        return self._n_given == len(head) + len(_END) + int(length)
 
     def _take_shortcut(self, plan: Plan, data: bytes) -> bool:
         full = self.limit_concurrency and len(self.connections) >= self.limit_concurrency
@@ -193,6 +209,7 @@ class Connection(_Protocol):
         if not self.shortcut.ask(plan, data[plan.n_head : plan.n], self._answer):
             return False
         self._asked, self._behind = data[: plan.n], data[plan.n :]
+        self._asked_at = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._watch_idle(self.timeout_keep_alive)
         return True
@@ -204,6 +221,7 @@ class Connection(_Protocol):
         if answer is None:
             assert data is not None
             self._parse(data)
+            self.scope[SINCE] = self._asked_at  # type: ignore[typeddict-unknown-key]
             if self._ending:
                 super().shutdown()
         else:
@@ -218,7 +236,8 @@ class Connection(_Protocol):
                 return
         if self._behind:
             behind, self._behind = self._behind, b""
-            self.flow.resume_reading()
+            if len(behind) <= _MOST_BEHIND:
+                self.flow.resume_reading()
             self.data_received(behind)
 
     def _go_usual_way(self) -> None:

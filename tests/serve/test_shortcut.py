@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from service import ROW, Live, living
 
 from automl.serve.limits import Limits
-from automl.serve.shortcut import Plan, Shortcut
+from automl.serve.shortcut import Connection, Plan, Shortcut
 
 Taken = list[bool]
 _END = b"\r\n\r\n"
@@ -242,8 +242,15 @@ def test_a_head_is_looked_at_again_once_tokens_are_read_again(
         assert [one[:13] for one in answers(live, known, known)] == [b"HTTP/1.1 200 "] * 2
         assert [one[:13] for one in answers(live, wrong)] == [b"HTTP/1.1 401 "]
         assert taken == [True]
-        tokens.write_text("the-other-token-of-all\n")
-        read_again()
+        with connected(live) as (connection, file):  # asked before, answered after
+            held = request(None, "Authorization: Bearer the-first-token-of-all", "X-Test: held")
+            connection.sendall(held[:-5])
+            time.sleep(0.2)
+            tokens.write_text("the-other-token-of-all\n")
+            read_again()
+            connection.sendall(held[-5:])
+            assert answer(file)[:13] == b"HTTP/1.1 200 "
+        assert [one[:13] for one in answers(live, held)] == [b"HTTP/1.1 401 "]
         assert [one[:13] for one in answers(live, known)] == [b"HTTP/1.1 401 "]
         assert [one[:13] for one in answers(live, wrong, wrong)] == [b"HTTP/1.1 200 "] * 2
         assert taken == [True, True]
@@ -277,6 +284,46 @@ def scored_beside_guarded(stored: Path, tokens: Path) -> Iterator[tuple[Live, Ca
             yield live, read_again
     finally:
         server._Running.__init__ = made  # type: ignore[method-assign]
+
+
+def test_a_head_that_a_parser_ends_elsewhere(beside: Live, taken: Taken) -> None:
+    """What is left of it in the parser is the begin of the next request, whose body holds one."""
+    known = request(None, "X-Test: hidden")
+    answers(beside, known)
+    left = request(known)[: -len(known)]
+    row = json.dumps({"records": [ROW]}).encode()
+    body = b" " * (len(left) - 4) + _END + row
+    first = request(body, end=b"\n")
+    assert first.index(_END) + 4 + len(body) == len(first) + len(left)
+    with connected(beside) as (connection, file):
+        connection.sendall(first + left)
+        if answer(file).startswith(b"HTTP/1.1 200 "):  # else the parser is a strict one
+            connection.sendall(known)
+            assert answer(file).startswith(b"HTTP/1.1 4")
+    assert not taken
+
+
+def test_what_waits_behind_an_answer_is_bounded(
+    beside: Live, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that asks without a pause is read as fast as it is answered."""
+    most, data_received = [0], Connection.data_received
+
+    def watched(self: Connection, data: bytes) -> None:
+        most[0] = max(most[0], len(self._behind) + len(data))
+        data_received(self, data)
+
+    monkeypatch.setattr(Connection, "data_received", watched)
+    asked, n = request(None, "X-Test: flood"), 2000
+    answers(beside, asked)
+    with connected(beside) as (connection, file):
+        sender = threading.Thread(target=connection.sendall, args=(asked * n,))
+        sender.start()
+        first = answer(file)
+        assert all(answer(file) == first for _ in range(n - 1))
+        sender.join(30)
+    assert sum(taken) > n / 2
+    assert most[0] < 340_000 < len(asked) * n
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has no such signals")
