@@ -68,7 +68,10 @@ _LOOK = r"""
     for (const one of under.reverse()) {
       if (["text", "tspan", "html", "line", "polyline"].includes(one.tagName)) continue;
       c = over(drawn(one), c); }
-    return c; };
+    const tint = getComputedStyle(e, "::before"); // of a cell, behind its text
+    if (tint.content === "none" || tint.position !== "absolute") return c;
+    const tone = colour(tint.backgroundColor); tone[3] *= parseFloat(tint.opacity);
+    return over(tone, c); };
   const letters = [...document.querySelectorAll("body *")].filter((e) => seen(e)
     && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()));
   for (const e of letters.slice(0, 3000)) {

@@ -17,6 +17,7 @@ _LEGEND = (
     "grey: no number.</p>"
 )
 _WRITTEN = 0.5  # hundredths of colour from which on a cell holds its number
+_FULLEST = 47  # per cent of colour: on more, numbers are hard to read in the dark
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -95,7 +96,7 @@ def _classes(facts: Facts) -> str:
 
 
 def _heat(value: float, most: float) -> str:
-    part = 55 * value / most
+    part = _FULLEST * value / most
     return (
         f'<td style="background:color-mix(in srgb, var(--c0) {part:.0f}%, transparent)">'
         f"{number_text(value, 2) if part >= _WRITTEN else '·'}</td>"

@@ -48,6 +48,7 @@ details.more summary { cursor: pointer; color: var(--c0); }
 .who td[style]::before { content: ""; position: absolute; inset: 0; z-index: -1;
   border-radius: 3px; background: var(--c1); opacity: var(--a); }
 .who td.hit[style]::before { background: var(--c0); }
+@media (prefers-color-scheme: dark) { .who td[style]::before { opacity: calc(.68 * var(--a)); } }
 .who tbody th { position: sticky; left: 0; z-index: 1; background: var(--card); border: 0;
   text-align: left; color: var(--ink); font-size: .76rem; max-width: 11rem; overflow: hidden;
   text-overflow: ellipsis; padding: 0 .6rem 0 0; }
