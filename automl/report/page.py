@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 N_COLOURS = 6  # classes c0 … c5 of the style sheet
@@ -146,9 +146,15 @@ def card(title: str, hint: str, body: str) -> str:
     return f'<div class="card"><h3>{shown(title, 120)}</h3>{said}{body}</div>'
 
 
-def table(names: Sequence[str], rows: str) -> str:
-    """A table that scrolls sideways on a narrow screen; rows: HTML of `row`."""
-    head = "".join(f'<th scope="col">{shown(name)}</th>' for name in names)
+def table(names: Sequence[str], rows: str, left: Collection[int] = ()) -> str:
+    """A table that scrolls sideways on a narrow screen.
+
+    rows: HTML of `row`.  left: columns of text beside the first one, whose cells are `left`, too.
+    """
+    head = "".join(
+        f'<th scope="col"{" class=left" if i in left else ""}>{shown(name)}</th>'
+        for i, name in enumerate(names)
+    )
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"

@@ -56,7 +56,7 @@ svg.small text, svg.matrix text { font-size: 12px; }
 svg.small .tick, svg.matrix .tick { font-size: 11px; }
 svg .end { text-anchor: end; } svg .none { fill: var(--line); opacity: .55; }
 svg.matrix { max-width: none; }
-td.left, .pairs th:nth-child(2), .pairs th:nth-child(4) { text-align: left; }
+td.left, th.left { text-align: left; }
 svg .ink { fill: var(--ink); }
 svg.points circle { stroke: none; fill-opacity: .6; }
 svg.small circle { stroke-width: 1; }
@@ -272,7 +272,7 @@ def _relations(found: Profile) -> str:
     parts = [card("How columns go together", hint, matrix_chart(relations, chosen))]
     rows = "".join(_pair_row(found, i, j) for i, j in relations.strongest()[:_MOST_PAIRS])
     names = ["column", "and", "strength", "measure", "Pearson"]
-    parts.append(card("Strongest pairs", "", f'<div class="pairs">{table(names, rows)}</div>'))
+    parts.append(card("Strongest pairs", "", table(names, rows, left=(1, 3))))
     if found.target is None:
         parts.append(_points(found))
     return "".join(parts)

@@ -177,6 +177,6 @@ def _dropped(found: Facts) -> str:
     )
     more = found["more_dropped"]
     rest = f'<p class="hint">… and {more:,} more</p>' if more else ""
-    body = table(("column", "why", "reason"), rows) + rest
+    body = table(("column", "why", "reason"), rows, left=(1, 2)) + rest
     hint = "--column NAME=KIND keeps a column that was left out."
     return card("Columns that are left out", hint, body)

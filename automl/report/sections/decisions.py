@@ -38,7 +38,7 @@ def _ledger(facts: Facts) -> str:
             cells.append("<td></td>" if one["seconds"] is None else cell(f"{one['seconds']:.1f}"))
         lines.append(row(cells))
     more = f'<p class="hint">… and {facts["more"]:,} more in ledger.jsonl</p>'
-    body = table(names, "".join(lines)) + (more if facts["more"] else "")
+    body = table(names, "".join(lines), left=(1, 2)) + (more if facts["more"] else "")
     return card("Ledger", "Every choice of the run with its reason.", body)
 
 

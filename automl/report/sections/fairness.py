@@ -199,7 +199,7 @@ def _gaps(facts: Facts, one: Any) -> str:
             continue
         text = short(figure) if isinstance(figure, float) else with_ends(figure)
         lines += row([cell(title), cell(text), cell(equal, "left")])
-    return table(["measure", "over the groups", "meaning"], lines) if lines else ""
+    return table(["measure", "over the groups", "meaning"], lines, left=(2,)) if lines else ""
 
 
 def _table(facts: Facts, one: Any) -> str:

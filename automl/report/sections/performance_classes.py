@@ -87,7 +87,7 @@ def _pairs(pairs: list[Facts]) -> str:
         for one in pairs
     )
     names = ["is", "taken for", "rows", "of the class"]
-    body = f'<div class="taken">{table(names, lines)}</div>'
+    body = table(names, lines, left=(1,))
     return card("Most confused", "The most frequent mistakes.", body)
 
 

@@ -60,7 +60,6 @@ details.more summary { cursor: pointer; color: var(--c0); }
 .who.few td { min-width: 4.2rem; height: 2.6rem; }
 .who.few thead span { writing-mode: initial; transform: none; max-width: 6rem; }
 .who thead th.corner { text-align: left; color: var(--soft); font-weight: 400; font-size: .7rem; }
-.taken th:nth-child(2) { text-align: left; }
 @media (max-width: 44rem) { .who tbody th { max-width: 6.5rem; }
   .lab { grid-template-columns: minmax(0, 1fr); } }
 @media print { .tall .wide { max-height: none; } .controls { display: none; } }
