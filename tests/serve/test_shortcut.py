@@ -347,6 +347,27 @@ def test_what_a_hung_process_has_is_answered_by_the_service(
     assert taken[:2] == [True, True]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="has no such signals")
+def test_the_deadline_counts_from_the_first_byte(
+    stored: Path, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a hung process had comes back too late for the usual way."""
+    import psutil
+
+    def stuck(self: Any, seconds: float) -> bool:
+        return bool(self._sent) and self._loop.time() - self._since > 3.0 * seconds
+
+    monkeypatch.setattr("automl.serve.scorers._Process.stuck", stuck)
+    others = set(psutil.Process().children(recursive=True))
+    asked = request(None, "X-Test: deadline")
+    with scored_beside(str(stored), limits=Limits(timeout=1.0)) as live:
+        assert answers(live, asked)[0].startswith(b"HTTP/1.1 200 ")
+        (process,) = set(psutil.Process().children(recursive=True)) - others
+        process.send_signal(signal.SIGSTOP)
+        assert answers(live, asked)[0].startswith(b"HTTP/1.1 503 ")
+    assert taken == [True]
+
+
 def test_the_service_ends_once_what_was_asked_is_answered(stored: Path, taken: Taken) -> None:
     import psutil
 
