@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -92,6 +93,13 @@ def living(*bundles: str, **options: Any) -> Iterator[Live]:
         stop.set()
         thread.join(_SECONDS)
     assert not thread.is_alive()
+
+
+def wait_for_scorer(live: Live) -> None:
+    until = time.monotonic() + 120
+    while 'automl_scoring_processes{model="sizes"} 1\n' not in live.get("/metrics").body.decode():
+        assert time.monotonic() < until, live.said
+        time.sleep(0.05)
 
 
 ROW: dict[str, Any] = {

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from service import Live, living
+from service import Live, living, wait_for_scorer
 
 from automl.serve.frames import Frames, packed
 from automl.serve.lane import Lane
@@ -41,13 +41,6 @@ def test_frames_come_back_however_they_are_cut(
 
 def children() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
-
-
-def wait_for_scorer(live: Live) -> None:
-    until = time.monotonic() + 120
-    while 'automl_scoring_processes{model="sizes"} 1\n' not in live.get("/metrics").body.decode():
-        assert time.monotonic() < until, live.said
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from service import ROW, Live, living
+from service import ROW, Live, living, wait_for_scorer
 
 from automl.serve.limits import Limits
 from automl.serve.shortcut import Connection, Plan, Shortcut
@@ -42,10 +42,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
 @contextmanager
 def scored_beside(*bundles: str, **options: Any) -> Iterator[Live]:
     with living(*bundles, scorers=1, **options) as live:
-        until = time.monotonic() + 120
-        while b'automl_scoring_processes{model="sizes"} 1\n' not in live.get("/metrics").body:
-            assert time.monotonic() < until, live.said
-            time.sleep(0.05)
+        wait_for_scorer(live)
         yield live
 
 
